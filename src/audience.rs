@@ -1,0 +1,3 @@
+//! The Audience State Machine v2.0.
+
+pub mod state;

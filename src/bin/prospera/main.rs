@@ -1,0 +1,2 @@
+//! The `prospera` command line.
+fn main() {}

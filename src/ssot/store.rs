@@ -1,0 +1,254 @@
+//! The `Store` trait: compare-and-append on several streams at once, and ordered reads.
+//!
+//! A store keeps sealed records in one global order, the head of every stream,
+//! and payloads by content. It answers an append in one of three ways: committed,
+//! conflict, or **unknown** (nothing may be assumed; replay decides).
+//!
+//! INVARIANT (compare-and-append): a batch is committed whole or not at all, and
+//! only when every stream it expects has exactly the head it expects, at the
+//! moment its records become the log's last. Whoever calls `append` learns
+//! `Ok` only when the batch would survive a crash (as far as the store promises
+//! durability at all; see [`Store::durability`]).
+
+use alloc::boxed::Box;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use crate::digest::Digest;
+use crate::ssot::record::{Draft, Head, Record, StreamId};
+use crate::time::Timestamp;
+
+/// What is appended together, and under which expectations.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Batch {
+    timestamp: Timestamp,
+    expected: Vec<(StreamId, Head)>,
+    drafts: Vec<Draft>,
+    payloads: Vec<(Digest, Arc<[u8]>)>,
+}
+
+impl Batch {
+    /// An empty batch whose records will carry this time.
+    pub const fn new(timestamp: Timestamp) -> Self {
+        Self { timestamp, expected: Vec::new(), drafts: Vec::new(), payloads: Vec::new() }
+    }
+
+    /// Expects a stream to end in `head`. A stream that is appended to must be
+    /// expected too; a stream that was only read may be.
+    #[must_use]
+    pub fn expect(mut self, stream: StreamId, head: Head) -> Self {
+        self.expected.push((stream, head));
+        self
+    }
+
+    /// Appends a record; several to one stream follow each other.
+    #[must_use]
+    pub fn append(mut self, draft: Draft) -> Self {
+        self.drafts.push(draft);
+        self
+    }
+
+    /// Keeps a payload under its digest, outside of the chain: what is recorded is
+    /// its digest, so it can be erased without breaking a proof.
+    #[must_use]
+    pub fn payload(mut self, digest: Digest, bytes: Arc<[u8]>) -> Self {
+        self.payloads.push((digest, bytes));
+        self
+    }
+
+    /// The time of its records.
+    pub const fn timestamp(&self) -> Timestamp {
+        self.timestamp
+    }
+
+    /// The heads expected.
+    pub fn expected(&self) -> &[(StreamId, Head)] {
+        &self.expected
+    }
+
+    /// The records to append, in order.
+    pub fn drafts(&self) -> &[Draft] {
+        &self.drafts
+    }
+
+    /// The payloads to keep.
+    pub fn payloads(&self) -> &[(Digest, Arc<[u8]>)] {
+        &self.payloads
+    }
+
+    /// Takes the batch apart: time, expectations, drafts, payloads.
+    #[expect(clippy::type_complexity, reason = "the four parts, once, for stores")]
+    pub fn into_parts(
+        self,
+    ) -> (Timestamp, Vec<(StreamId, Head)>, Vec<Draft>, Vec<(Digest, Arc<[u8]>)>) {
+        (self.timestamp, self.expected, self.drafts, self.payloads)
+    }
+}
+
+/// The answer to a batch that was committed: its sealed records, in order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Committed {
+    /// The records with their places.
+    pub records: Vec<Record>,
+}
+
+/// The answer to a batch that was not, or not surely, committed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum AppendError {
+    /// A stream's head is another than expected. Nothing was written. Transient:
+    /// read the stream again and decide again.
+    #[error("expected stream `{stream}` to end at {expected}, found {found}")]
+    Conflict {
+        /// The stream.
+        stream: StreamId,
+        /// The head expected.
+        expected: Head,
+        /// The head found.
+        found: Head,
+    },
+    /// The batch breaks a rule of the store. Nothing was written. Final.
+    #[error("batch refused: {reason}")]
+    Refused {
+        /// The rule.
+        reason: &'static str,
+    },
+    /// The store failed before anything was written. Transient.
+    #[error("the store failed, nothing was written: {0}")]
+    Failed(#[source] StoreError),
+    /// The store failed and it isn't known whether the batch was written. Nothing
+    /// may be assumed: read the streams again.
+    #[error("the store failed, and it is unknown whether the batch was written: {0}")]
+    Unknown(#[source] StoreError),
+}
+
+/// A failure of a store while reading or writing.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StoreError {
+    /// Another process holds the store.
+    #[error("the store `{place}` is in use by another writer")]
+    InUse {
+        /// The store's place.
+        place: Box<str>,
+    },
+    /// The store is of another format or version.
+    #[error("expected a prospera store of format {expected} at `{place}`, found {found}")]
+    Format {
+        /// The store's place.
+        place: Box<str>,
+        /// The format this build reads.
+        expected: u32,
+        /// What was found.
+        found: Box<str>,
+    },
+    /// What was read is not a record.
+    #[error("record {index} cannot be read: {source}")]
+    Record {
+        /// The global index.
+        index: u64,
+        /// Why not.
+        source: crate::encode::DecodeError,
+    },
+    /// What was read is inconsistent with the store's own index.
+    #[error("the store is damaged: {what}")]
+    Damaged {
+        /// What is wrong and where.
+        what: Box<str>,
+    },
+    /// The medium or the engine beneath failed.
+    #[error("{what}: {source}")]
+    Backend {
+        /// What was being done.
+        what: &'static str,
+        /// The engine's own error.
+        source: Box<dyn core::error::Error + Send + Sync>,
+    },
+}
+
+/// What a committed batch survives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Durability {
+    /// Nothing: the log lives in memory.
+    Volatile,
+    /// The death of the process and, as far as the medium keeps its word, of the machine.
+    Durable,
+}
+
+/// One record as a store keeps it: its bytes and the digest stored beside them.
+///
+/// Verification recomputes the digest; a store never does so silently.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stored {
+    /// The canonical bytes.
+    pub bytes: Arc<[u8]>,
+    /// The digest that was stored with them.
+    pub digest: Digest,
+}
+
+/// Compare-and-append on streams, and ordered reads.
+///
+/// Shared by reference between threads where the implementation is `Sync`.
+pub trait Store {
+    /// Appends a batch, whole or not at all.
+    ///
+    /// # Errors
+    /// [`AppendError`]: conflict, refusal, failure, or unknown.
+    fn append(&self, batch: Batch) -> Result<Committed, AppendError>;
+
+    /// The head of a stream; [`Head::EMPTY`] when it has no record.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    fn head(&self, stream: &StreamId) -> Result<Head, StoreError>;
+
+    /// How many records the global log has.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    fn len(&self) -> Result<u64, StoreError>;
+
+    /// Whether the log has no record.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    fn is_empty(&self) -> Result<bool, StoreError> {
+        Ok(self.len()? == 0)
+    }
+
+    /// Up to `limit` records of the global log from index `from`, in order.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    fn read(&self, from: u64, limit: usize) -> Result<Vec<Stored>, StoreError>;
+
+    /// Up to `limit` records of one stream from sequence `from`, in order.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    fn read_stream(
+        &self,
+        stream: &StreamId,
+        from: u64,
+        limit: usize,
+    ) -> Result<Vec<Stored>, StoreError>;
+
+    /// Up to `limit` streams with their heads, in the order of their ids, after `after`.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    fn streams(
+        &self,
+        after: Option<&StreamId>,
+        limit: usize,
+    ) -> Result<Vec<(StreamId, Head)>, StoreError>;
+
+    /// The payload kept under a digest; `None` when there is none or it was erased.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    fn payload(&self, digest: &Digest) -> Result<Option<Arc<[u8]>>, StoreError>;
+
+    /// What a committed batch survives.
+    fn durability(&self) -> Durability;
+}
