@@ -19,6 +19,7 @@ use core::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use crate::digest::Digest;
 use crate::encode::{Decode, DecodeError, Encode, Reader, Writer, byte_enum};
 use crate::limits::NAME_BYTES;
 
@@ -224,6 +225,46 @@ names! {
     FactKey,
     /// The caller's own mark for one request.
     RequestId,
+}
+
+/// The context snapshot an intent is routed on (IRM-3.1.3): the digest of the last
+/// record of the subject's memory stream, zeros when it has none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct SnapshotId(Digest);
+
+impl SnapshotId {
+    /// The snapshot that ends in the record with this digest.
+    pub const fn new(digest: Digest) -> Self {
+        Self(digest)
+    }
+
+    /// The digest of the last record.
+    pub const fn digest(&self) -> Digest {
+        self.0
+    }
+
+    pub(crate) const fn digest_bytes(&self) -> &[u8; crate::digest::DIGEST_LEN] {
+        self.0.as_bytes()
+    }
+}
+
+impl fmt::Display for SnapshotId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl Encode for SnapshotId {
+    fn encode(&self, out: &mut Writer) {
+        out.digest(&self.0);
+    }
+}
+
+impl Decode for SnapshotId {
+    fn decode(input: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        input.digest().map(Self)
+    }
 }
 
 /// The eight layers of the routing path, in their order (IRM-2), as run-time values.

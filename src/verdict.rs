@@ -4,13 +4,14 @@
 //! a type of this module; none of them can act by itself.
 
 use alloc::boxed::Box;
+use alloc::vec::Vec;
 use core::fmt;
 
 use serde::{Deserialize, Serialize};
 
 use crate::digest::Digest;
 use crate::encode::{Decode, DecodeError, Encode, Reader, Writer, byte_enum};
-use crate::id::{LayerId, RuleId};
+use crate::id::{LayerId, ModuleId, RuleId};
 
 pub use reason::ReasonCode;
 
@@ -261,7 +262,7 @@ impl<'de> Deserialize<'de> for SafetyFlags {
                 while let Some(name) = seq.next_element::<alloc::string::String>()? {
                     let flag = SafetyFlags::from_name(&name).ok_or_else(|| {
                         let known = SafetyFlags::ALL.iter().map(|(_, text)| *text);
-                        let known = known.collect::<alloc::vec::Vec<_>>().join(", ");
+                        let known = known.collect::<Vec<_>>().join(", ");
                         serde::de::Error::custom(alloc::format!(
                             "expected one of {known}, found `{name}`"
                         ))
@@ -387,6 +388,36 @@ pub enum Drift {
 }
 
 byte_enum!(Drift, "a drift", { None = 0, Soft = 1, Hard = 2, });
+
+/// What is taken away from an intent in Protected Mode (D-52, "modify"). It only
+/// ever takes away: arguments are left out, effects are dropped, modules excluded.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Narrowing {
+    /// Arguments that are left out.
+    pub drop_arguments: Vec<Box<str>>,
+    /// Modules that may not be used.
+    pub exclude_modules: Vec<ModuleId>,
+    /// Nothing with an effect may be done.
+    pub read_only: bool,
+}
+
+impl Narrowing {
+    /// Whether it takes nothing away.
+    pub fn is_empty(&self) -> bool {
+        self.drop_arguments.is_empty() && self.exclude_modules.is_empty() && !self.read_only
+    }
+
+    /// Takes away what either takes away.
+    pub fn absorb(&mut self, other: Self) {
+        self.drop_arguments.extend(other.drop_arguments);
+        self.drop_arguments.sort_unstable();
+        self.drop_arguments.dedup();
+        self.exclude_modules.extend(other.exclude_modules);
+        self.exclude_modules.sort_unstable();
+        self.exclude_modules.dedup();
+        self.read_only |= other.read_only;
+    }
+}
 
 /// How an execution path is run (IRM-3.2), in ascending order of restriction.
 #[derive(

@@ -1,0 +1,147 @@
+//! Step 6: may it be done (IRM-4.6).
+
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+
+use crate::audience::state::State;
+use crate::digest::Digest;
+use crate::id::{KindId, Name, PrincipalId, RuleId};
+use crate::intent::{Intent, RoutingId};
+use crate::provenance::Label;
+use crate::risk::Risk;
+use crate::time::Timestamp;
+use crate::verdict::{CapabilityTier, Drift, KernelVerdict, Narrowing, Reason, SafetyFlags};
+
+/// What Governance knows of who acts.
+#[derive(Debug, Clone, Copy)]
+pub struct Authority<'a> {
+    /// Who acts.
+    pub principal: &'a PrincipalId,
+    /// `human`, `service` or `agent`.
+    pub kind: &'static str,
+    /// The scopes held.
+    pub scopes: &'a alloc::collections::BTreeSet<Name>,
+    /// How many links the delegation chain has.
+    pub delegation: usize,
+}
+
+/// What is decided on.
+#[derive(Debug, Clone, Copy)]
+pub struct GovernanceInput<'a> {
+    /// The intent.
+    pub intent: &'a Intent,
+    /// Its Routing ID.
+    pub routing_id: RoutingId,
+    /// Who acts.
+    pub authority: Authority<'a>,
+    /// The audience's state.
+    pub state: State,
+    /// The audience's class: `A`, `B` or `C`.
+    pub class: char,
+    /// All flags, those raised later included.
+    pub flags: SafetyFlags,
+    /// The overall risk.
+    pub risk: Risk,
+    /// Drift found at Step 3: a flag that must be ruled on (D-22).
+    pub drift: Drift,
+    /// Whether the Safety System asks for a person's judgement.
+    pub safety_hold: bool,
+    /// Everything the session has read so far.
+    pub context: &'a Label,
+    /// The kinds executed in this session, oldest first.
+    pub history: &'a [KindId],
+    /// A decision on exactly this intent, where an approver gave one.
+    pub approval: Option<&'a Approval>,
+    /// The time now.
+    pub now: Timestamp,
+}
+
+/// What an approver decided on a request, as recorded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Approval {
+    /// The Intent Hash decided on: kind, arguments and labels, exactly.
+    pub intent: Digest,
+    /// The approver.
+    pub approver: PrincipalId,
+    /// Yes or no.
+    pub granted: bool,
+    /// When it ends.
+    pub expires_at: Timestamp,
+    /// The digest of the record that holds it.
+    pub record: Digest,
+}
+
+/// What an approver is asked (D-52, "step up").
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ApprovalRequest {
+    /// The Intent Hash.
+    pub intent: Digest,
+    /// The role an approver must hold.
+    pub role: Name,
+    /// No answer by then denies.
+    pub expires_at: Timestamp,
+    /// What is asked, with the outside source of each argument.
+    pub question: Box<str>,
+}
+
+/// Governance's decision.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Decision {
+    /// Allowed as asked.
+    Allow,
+    /// Allowed, narrowed.
+    Modify(Narrowing),
+    /// A person decides.
+    StepUp(ApprovalRequest),
+    /// Something must be supplied first, by then or it is denied.
+    Defer {
+        /// What is missing.
+        missing: Box<str>,
+        /// When waiting ends.
+        until: Timestamp,
+    },
+    /// Denied.
+    Deny,
+}
+
+/// Governance's decision with its reasons.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ruling {
+    /// The decision.
+    pub decision: Decision,
+    /// The rule that decided.
+    pub rule: Option<RuleId>,
+    /// Why.
+    pub reasons: Vec<Reason>,
+}
+
+/// What the Kernel Constitutional Rules are checked on.
+#[derive(Debug, Clone, Copy)]
+pub struct KernelInput<'a> {
+    /// The audience's state.
+    pub state: State,
+    /// What is to be done.
+    pub flags: SafetyFlags,
+    /// What a module that does it may do.
+    pub tier: CapabilityTier,
+    /// Who acts.
+    pub authority: Authority<'a>,
+    /// The overall risk.
+    pub risk: Risk,
+    /// The join of all arguments' labels.
+    pub label: &'a Label,
+    /// Whether the subject's lineage verified.
+    pub lineage_intact: bool,
+}
+
+/// Step 6 of the path.
+pub trait GovernanceEngine {
+    /// Decides by the rules in force. Deny by default, deny wins.
+    fn rule(&self, input: &GovernanceInput<'_>) -> Ruling;
+
+    /// Checks the Kernel Constitutional Rules, which no policy can override.
+    fn kernel(&self, input: &KernelInput<'_>) -> KernelVerdict;
+
+    /// The digest of the policy in force.
+    fn policy(&self) -> Digest;
+}

@@ -1,0 +1,220 @@
+//! Intents: what somebody wants done for an audience, checked once and then fixed.
+//!
+//! An [`Intent`] exists only as the result of [`Catalogue::intent`]: its kind is
+//! known, its arguments fit the kind's schema, every argument carries the label of
+//! where it came from, and its hash is computed. Nothing behind that point parses
+//! or checks its shape again.
+
+use alloc::boxed::Box;
+use alloc::collections::BTreeMap;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use crate::digest::{Digest, Domain};
+use crate::encode::Writer;
+use crate::id::{FactKey, KindId, Name, RequestId, SessionId, SnapshotId, SubjectId};
+use crate::provenance::Label;
+use crate::value::Value;
+use crate::verdict::{CapabilityTier, SafetyFlags};
+
+pub use catalogue::{Catalogue, IntentError};
+pub use package::{IntentEngine, PackageInput, RoutingPackage};
+pub use routing_id::{RoutingComponents, RoutingId};
+
+pub mod catalogue;
+pub mod package;
+pub mod routing_id;
+
+/// What the user wants in the end, in their own words.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Objective {
+    text: Box<str>,
+    hash: Digest,
+}
+
+impl Objective {
+    /// An objective; its hash is that of the text.
+    pub fn new(text: &str) -> Self {
+        Self { text: text.into(), hash: Domain::Objective.hash(text.as_bytes()) }
+    }
+
+    /// The text.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// The User Objective Hash (IRM-3.1.2).
+    pub const fn hash(&self) -> Digest {
+        self.hash
+    }
+}
+
+/// One argument: its value and where it came from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Argument {
+    /// The value.
+    pub value: Value,
+    /// Where it came from.
+    pub label: Label,
+}
+
+/// A fact an intent relies on, at the version it saw.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReadFact {
+    /// The fact's key.
+    pub key: FactKey,
+    /// The version seen.
+    pub version: u64,
+}
+
+/// What is asked for, before the catalogue has checked it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Request {
+    /// The name of the kind.
+    pub kind: Box<str>,
+    /// Whom it is done for.
+    pub subject: SubjectId,
+    /// The session it belongs to.
+    pub session: SessionId,
+    /// The caller's own mark; two requests that differ only in it are two intents.
+    pub request: Option<RequestId>,
+    /// What it serves.
+    pub objective: Objective,
+    /// The arguments by name.
+    pub arguments: BTreeMap<Box<str>, Argument>,
+    /// The facts it relies on.
+    pub reads: Vec<ReadFact>,
+    /// The snapshot it was made on, where the caller knows one.
+    pub snapshot: Option<SnapshotId>,
+}
+
+/// What the catalogue says of a kind of intent, as far as later layers need it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Kind {
+    /// The kind's name.
+    pub id: KindId,
+    /// What a module that serves it may do.
+    pub tier: CapabilityTier,
+    /// What is dangerous about it.
+    pub flags: SafetyFlags,
+    /// The scope that a session's roles must cover.
+    pub scope: Name,
+    /// The name of the outside source its output comes from, where it reads one.
+    pub reads_outside: Option<Name>,
+}
+
+/// A checked intent. Immutable; its hash covers everything but the objective.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Intent {
+    kind: Arc<Kind>,
+    subject: SubjectId,
+    session: SessionId,
+    request: Option<RequestId>,
+    objective: Objective,
+    arguments: BTreeMap<Box<str>, Argument>,
+    label: Label,
+    reads: Vec<ReadFact>,
+    snapshot: Option<SnapshotId>,
+    catalogue: Digest,
+    canonical: Arc<[u8]>,
+    hash: Digest,
+}
+
+impl Intent {
+    /// Called by the catalogue alone, after its checks.
+    fn assemble(kind: Arc<Kind>, catalogue: Digest, request: Request) -> Self {
+        let mut out = Writer::with_capacity(256);
+        out.value(&kind.id)
+            .value(&request.subject)
+            .value(&request.session)
+            .option(request.request.as_ref())
+            .count(request.arguments.len());
+        let mut label = Label::empty();
+        for (name, argument) in &request.arguments {
+            out.text(name).value(&argument.value).value(&argument.label);
+            label.absorb(&argument.label);
+        }
+        out.count(request.reads.len());
+        for read in &request.reads {
+            out.value(&read.key).u64(read.version);
+        }
+        out.option(request.snapshot.as_ref()).digest(&catalogue);
+        let canonical = out.into_bytes();
+        Self {
+            hash: Domain::Intent.hash(&canonical),
+            canonical: canonical.into(),
+            kind,
+            subject: request.subject,
+            session: request.session,
+            request: request.request,
+            objective: request.objective,
+            arguments: request.arguments,
+            label,
+            reads: request.reads,
+            snapshot: request.snapshot,
+            catalogue,
+        }
+    }
+
+    /// The kind.
+    pub fn kind(&self) -> &Kind {
+        &self.kind
+    }
+
+    /// Whom it is done for.
+    pub const fn subject(&self) -> &SubjectId {
+        &self.subject
+    }
+
+    /// The session it belongs to.
+    pub const fn session(&self) -> &SessionId {
+        &self.session
+    }
+
+    /// The caller's own mark.
+    pub const fn request(&self) -> Option<&RequestId> {
+        self.request.as_ref()
+    }
+
+    /// What it serves.
+    pub const fn objective(&self) -> &Objective {
+        &self.objective
+    }
+
+    /// The arguments by name.
+    pub const fn arguments(&self) -> &BTreeMap<Box<str>, Argument> {
+        &self.arguments
+    }
+
+    /// The join of all arguments' labels.
+    pub const fn label(&self) -> &Label {
+        &self.label
+    }
+
+    /// The facts it relies on.
+    pub fn reads(&self) -> &[ReadFact] {
+        &self.reads
+    }
+
+    /// The snapshot it says it was made on.
+    pub const fn snapshot(&self) -> Option<SnapshotId> {
+        self.snapshot
+    }
+
+    /// The digest of the catalogue that checked it.
+    pub const fn catalogue(&self) -> Digest {
+        self.catalogue
+    }
+
+    /// The canonical bytes that the hash covers: kind, subject, session, optional
+    /// request mark, arguments in name order (name, value, label), reads (key,
+    /// version), optional snapshot, catalogue digest; encoded as [`crate::encode`] says.
+    pub const fn canonical(&self) -> &Arc<[u8]> {
+        &self.canonical
+    }
+
+    /// The Intent Hash (IRM-3.1.1): BLAKE3 of [`Intent::canonical`] in [`Domain::Intent`].
+    pub const fn hash(&self) -> Digest {
+        self.hash
+    }
+}

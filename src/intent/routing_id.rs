@@ -1,0 +1,93 @@
+//! The Routing ID (IRM-3.1, D-23), byte by byte.
+//!
+//! | offset | bytes | component |
+//! |---|---|---|
+//! | 0 | 32 | Intent Hash |
+//! | 32 | 32 | User Objective Hash |
+//! | 64 | 32 | Context Snapshot ID |
+//! | 96 | 4 | safety flags known at Step 2, little-endian |
+//! | 100 | 2 | engine consensus vector, little-endian |
+//!
+//! The Routing ID is BLAKE3 of these 102 bytes in [`Domain::RoutingId`].
+
+use core::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::digest::{Digest, Domain};
+use crate::encode::{Decode, DecodeError, Encode, Reader, Writer};
+use crate::id::SnapshotId;
+use crate::verdict::{Consensus, SafetyFlags};
+
+/// The five components of a Routing ID, in the order of the text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RoutingComponents {
+    /// IRM-3.1.1.
+    pub intent: Digest,
+    /// IRM-3.1.2.
+    pub objective: Digest,
+    /// IRM-3.1.3.
+    pub snapshot: SnapshotId,
+    /// IRM-3.1.4, as known at Step 2.
+    pub flags: SafetyFlags,
+    /// IRM-3.1.5.
+    pub consensus: Consensus,
+}
+
+impl RoutingComponents {
+    /// The canonical bytes.
+    pub fn to_bytes(&self) -> [u8; 102] {
+        let mut out = [0; 102];
+        let flags = self.flags.bits().to_le_bytes();
+        let consensus = self.consensus.bits().to_le_bytes();
+        let parts = (self.intent.as_bytes().iter())
+            .chain(self.objective.as_bytes())
+            .chain(self.snapshot.digest_bytes())
+            .chain(&flags)
+            .chain(&consensus);
+        for (to, from) in out.iter_mut().zip(parts) {
+            *to = *from;
+        }
+        out
+    }
+
+    /// The Routing ID.
+    pub fn id(&self) -> RoutingId {
+        RoutingId(Domain::RoutingId.hash(&self.to_bytes()))
+    }
+}
+
+/// The deterministic value that selects an execution template (IRM-3.1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct RoutingId(Digest);
+
+impl RoutingId {
+    /// A Routing ID read from a record.
+    pub const fn from_digest(digest: Digest) -> Self {
+        Self(digest)
+    }
+
+    /// Its 32 bytes.
+    pub const fn digest(&self) -> Digest {
+        self.0
+    }
+}
+
+impl fmt::Display for RoutingId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl Encode for RoutingId {
+    fn encode(&self, out: &mut Writer) {
+        out.digest(&self.0);
+    }
+}
+
+impl Decode for RoutingId {
+    fn decode(input: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        input.digest().map(Self)
+    }
+}
