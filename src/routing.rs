@@ -1,0 +1,5 @@
+//! Routing: the one path through the eight layers (IRM).
+
+pub mod evidence;
+pub mod layers;
+pub mod table;
