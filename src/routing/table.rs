@@ -537,3 +537,6 @@ impl ResolveError {
         self.to_string().into()
     }
 }
+
+#[cfg(test)]
+mod tests;
