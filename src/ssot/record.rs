@@ -217,6 +217,11 @@ impl Draft {
         self.kind
     }
 
+    /// The subsystem that asks for it.
+    pub const fn source(&self) -> Subsystem {
+        self.source
+    }
+
     /// Its body.
     pub fn body(&self) -> &[u8] {
         &self.body
@@ -301,6 +306,11 @@ impl Record {
     /// The canonical bytes.
     pub fn bytes(&self) -> &[u8] {
         &self.bytes
+    }
+
+    /// The canonical bytes, shared: what a store keeps.
+    pub fn shared_bytes(&self) -> Arc<[u8]> {
+        Arc::clone(&self.bytes)
     }
 
     /// The digest of the canonical bytes (ASM2-9, `ssot_hash`; IRM-6.8, audit hash).
