@@ -8,7 +8,7 @@ use crate::intent::Intent;
 use crate::time::Timestamp;
 use crate::verdict::Reason;
 
-pub use facts::Facts;
+pub use facts::{Fact, FactRecord, Facts, FactsError, NewFact, Visible};
 
 pub mod facts;
 
