@@ -273,6 +273,11 @@ impl Facts {
         self.keys.get(key)?.facts.iter().find(|fact| fact.version == version)
     }
 
+    /// All facts under a key, in the order of their contexts.
+    pub fn under(&self, key: &FactKey) -> impl Iterator<Item = &Fact> {
+        self.keys.get(key).map_or(&[][..], |slot| slot.facts.as_slice()).iter()
+    }
+
     /// How often a key was written or withdrawn; `None` when never.
     pub fn version(&self, key: &FactKey) -> Option<u64> {
         self.keys.get(key).map(|slot| slot.version)
