@@ -156,6 +156,12 @@ impl Intent {
         }
     }
 
+    /// An intent as the catalogue would make it, for the tests of other rooms.
+    #[cfg(test)]
+    pub(crate) fn for_tests(kind: Kind, request: Request) -> Self {
+        Self::assemble(Arc::new(kind), Digest::ZERO, request)
+    }
+
     /// The kind.
     pub fn kind(&self) -> &Kind {
         &self.kind
