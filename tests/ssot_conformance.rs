@@ -2,15 +2,21 @@
 //! caught by it.
 
 #![cfg(feature = "std")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::cast_possible_truncation,
+    reason = "the helpers of tests, too, may end a test"
+)]
 
 use std::cell::Cell;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use prospera::digest::Digest;
 use prospera::ssot::conformance::{ConformanceFailure, conformance, durability};
 use prospera::ssot::memory::MemoryStore;
 use prospera::ssot::record::{Draft, Head, StreamId};
 use prospera::ssot::store::{AppendError, Batch, Committed, Durability, Store, StoreError, Stored};
+use prospera::time::Timestamp;
 
 #[test]
 fn the_memory_store_conforms() {
@@ -179,7 +185,7 @@ forward!(Forgets, Durability::Durable);
 struct Broken {
     inner: MemoryStore,
     defect: Defect,
-    replaced: std::sync::Mutex<Vec<(Digest, Arc<[u8]>)>>,
+    replaced: Mutex<Vec<(Digest, Arc<[u8]>)>>,
 }
 
 impl Broken {
@@ -188,10 +194,10 @@ impl Broken {
         if defect == StartsWithARecord {
             let stream: StreamId = serde_json::from_str(r#"{"kind":"memory","name":"x"}"#).unwrap();
             let draft = draft_like(&stream);
-            let batch = Batch::new(Default::default()).expect(stream, Head::EMPTY).append(draft);
+            let batch = Batch::new(Timestamp::default()).expect(stream, Head::EMPTY).append(draft);
             inner.append(batch).unwrap();
         }
-        Self { inner, defect, replaced: Default::default() }
+        Self { inner, defect, replaced: Mutex::default() }
     }
 
     /// The batch with the expectations that `replace` gives for those found.

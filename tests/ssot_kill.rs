@@ -6,6 +6,14 @@
 //! simulated disk in the store's own tests.
 
 #![cfg(feature = "redb")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::cast_possible_truncation,
+    reason = "the helpers of tests, too, may end a test"
+)]
 
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
@@ -135,7 +143,7 @@ fn run_and_kill(path: &Path, random: &mut u64) -> Vec<String> {
     let mut child = start(path);
     let mut out = BufReader::new(child.stdout.take().unwrap());
     // Some are killed while the store is being opened, most after it.
-    let early = next(random) % 8 == 0;
+    let early = next(random).is_multiple_of(8);
     let mut lines = Vec::new();
     if !early {
         let mut line = String::new();

@@ -1,6 +1,11 @@
 //! Both stores against each other: the same batches, the same answers, the same bytes.
 
 #![cfg(feature = "redb")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "the helpers of tests, too, may end a test"
+)]
 
 use proptest::prelude::*;
 
@@ -36,9 +41,9 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         if time > 0 {
             expected.dedup_by_key(|(stream, _)| *stream);
             let known: Vec<u8> = expected.iter().map(|(stream, _)| *stream).collect();
-            drafts
-                .iter_mut()
-                .for_each(|(stream, _)| *stream = known[*stream as usize % known.len()]);
+            for (stream, _) in &mut drafts {
+                *stream = known[*stream as usize % known.len()];
+            }
         }
         Step { time, expected, drafts, payload }
     });
@@ -46,7 +51,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 }
 
 fn stream(number: u8) -> StreamId {
-    let kind = if number % 2 == 0 { StreamKind::Routing } else { StreamKind::Audience };
+    let kind = if number.is_multiple_of(2) { StreamKind::Routing } else { StreamKind::Audience };
     StreamId::new(kind, format!("s{}", number / 2).parse().unwrap())
 }
 

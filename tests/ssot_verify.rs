@@ -2,6 +2,13 @@
 //! of the embedded store, edited with redb itself.
 
 #![cfg(feature = "redb")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::cast_possible_truncation,
+    reason = "the helpers of tests, too, may end a test"
+)]
 
 use std::path::{Path, PathBuf};
 

@@ -1,7 +1,7 @@
 //! The store on media that fail: flushes that return an error, and power that goes
 //! out between a write and its flush.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::io;
 use std::sync::{Barrier, Mutex};
 
@@ -25,7 +25,7 @@ struct Platter {
     /// What was there at the last flush.
     flushed: Vec<u8>,
     /// Sectors written since the last flush, by number.
-    dirty: BTreeMap<usize, ()>,
+    dirty: BTreeSet<usize>,
     flushes: u64,
     fail_flush_after: Option<u64>,
     fail_writes: bool,
@@ -44,7 +44,7 @@ impl Disk {
         }
         // Sometimes nearly all, sometimes nearly none.
         let share = next(random) % 101;
-        for &sector in platter.dirty.keys() {
+        for &sector in &platter.dirty {
             let range = sector * SECTOR..((sector + 1) * SECTOR).min(platter.now.len());
             if next(random) % 100 < share && range.end <= image.len() && !range.is_empty() {
                 image[range.clone()].copy_from_slice(&platter.now[range]);
@@ -113,7 +113,7 @@ impl StorageBackend for Disk {
         }
         platter.now[start..end].copy_from_slice(data);
         for sector in start / SECTOR..end.div_ceil(SECTOR) {
-            platter.dirty.insert(sector, ());
+            platter.dirty.insert(sector);
         }
         Ok(())
     }
@@ -160,7 +160,7 @@ fn a_store_that_cannot_write_never_says_ok() {
     let disk = Disk::default();
     let store = on(&disk).unwrap();
     disk.change(|platter| platter.fail_writes = true);
-    let answer = store.append(batch(&stream("a"), Head::EMPTY, &[1; 100_000]));
+    let answer = store.append(batch(&stream("a"), Head::EMPTY, &std::vec![1; 100_000]));
     assert!(matches!(answer, Err(AppendError::Unknown(_) | AppendError::Failed(_))), "{answer:?}");
     drop(store);
     disk.change(|platter| platter.fail_writes = false);
@@ -210,7 +210,7 @@ fn power_loss_loses_nothing_acknowledged_and_tears_no_batch() {
         let report = verify(&store, |_| {}).unwrap();
         let [a, b] = ["a", "b"].map(|name| verify_stream(&store, &stream(name)).unwrap());
         assert_eq!(a.len(), b.len(), "round {round}: a batch was torn");
-        assert_eq!(report.records as usize, a.len() + b.len());
+        assert_eq!(report.records, (a.len() + b.len()) as u64);
         for record in &acknowledged {
             let kept = if *record.stream() == stream("a") { &a } else { &b };
             let at = usize::try_from(record.sequence()).unwrap();
