@@ -222,7 +222,7 @@ pub fn check(
 ) -> Result<Receipt, LedgerError> {
     let records = committed.records;
     let drafts = batch.drafts();
-    if records.len() != drafts.len() {
+    if records.is_empty() || records.len() != drafts.len() {
         let position = records.len().min(drafts.len());
         return Err(lie(position, Field::Count, drafts.len(), records.len()));
     }
