@@ -24,6 +24,7 @@ use core::marker::PhantomData;
 
 use crate::audience::state::State;
 use crate::digest::Digest;
+use crate::execution::{Execution, IdempotencyKey};
 use crate::id::{LayerId, SnapshotId};
 use crate::identity::{IdentityEngine, IdentityFinding, IdentityInput, Session};
 use crate::intent::{Intent, IntentEngine, PackageInput, RoutingPackage, Submission};
@@ -65,6 +66,8 @@ pub(super) struct Core {
     pub(super) identity: IdentityFinding,
     pub(super) safety: Option<SafetyFinding>,
     pub(super) path: Option<ExecutionPath>,
+    pub(super) key: Option<IdempotencyKey>,
+    pub(super) execution: Option<Execution>,
     pub(super) block: EvidenceBlock,
 }
 
@@ -161,6 +164,8 @@ impl Route<layers::Received> {
             identity: IdentityFinding { strength: Risk::ZERO, anomaly: Risk::ZERO },
             safety: None,
             path: None,
+            key: None,
+            execution: None,
             block,
         };
         Self::at(Box::new(core))
@@ -180,6 +185,23 @@ impl<P: Position> Route<P> {
     /// The evidence so far.
     pub fn evidence(&self) -> &EvidenceBlock {
         &self.core.block
+    }
+
+    /// Takes up a route that Governance sent back.
+    pub(super) fn resume(core: Box<Core>) -> Self {
+        Self::at(core)
+    }
+
+    /// What the Safety System found, once Step 5 is passed.
+    pub fn safety(&self) -> Option<&SafetyFinding> {
+        self.core.safety.as_ref()
+    }
+
+    /// Age of the oldest fact the intent relies on, in milliseconds; 0 without one.
+    pub fn staleness(&self, facts: &Facts) -> u64 {
+        let Some(intent) = intent_of(&self.core) else { return 0 };
+        let written = intent.reads().iter().filter_map(|read| facts.at(&read.key, read.version));
+        written.map(|fact| self.core.now.since(fact.written_at())).max().unwrap_or(0)
     }
 
     /// Step 1 (IRM-4.1): who asks, with which authority, in which session.
@@ -390,6 +412,33 @@ impl<P: Position> Route<P> {
         core.safety = Some(finding);
         core.note(LayerId::Safety, result, reasons);
         Ok(Route::at(self.core))
+    }
+
+    /// The audience leaves for ESCALATED or HOLD because of what Step 5 found: the
+    /// Safety System answers for every later layer, whatever its own answer would be
+    /// (D-10).
+    pub fn overridden(mut self, verdict: Verdict, reason: Reason) -> SafetyBlocked
+    where
+        P: Precedes<layers::Governance>,
+    {
+        if let Some(entry) = self.core.block.trace.last_mut() {
+            entry.result = StepResult::Stopped;
+            entry.reasons.push(reason);
+        }
+        // Never looser than a stop.
+        self.core.block.verdict = verdict.max(Verdict::StepUp);
+        SafetyBlocked::new(self.core)
+    }
+
+    /// The audience's mandated state and class, and what its matrix cell takes away,
+    /// hold for the rest of the route (D-5).
+    pub fn settle_audience(&mut self, state: State, class: u8, narrowing: Narrowing)
+    where
+        P: Precedes<layers::Governance>,
+    {
+        self.core.block.state = state;
+        self.core.block.class = class;
+        self.core.block.narrowing.absorb(narrowing);
     }
 
     /// Goes back to a layer that was already passed (D-25), which is then entered

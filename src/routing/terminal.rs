@@ -164,6 +164,11 @@ impl SafetyBlocked {
     pub const fn finding(&self) -> Option<&SafetyFinding> {
         self.core.safety.as_ref()
     }
+
+    /// What was submitted.
+    pub const fn submission(&self) -> &Submission {
+        &self.core.submission
+    }
 }
 
 impl SteppedUp {

@@ -5,6 +5,7 @@ use core::marker::PhantomData;
 
 use alloc::boxed::Box;
 
+use crate::audience::any::Change;
 use crate::audience::evidence::EvidenceError;
 use crate::audience::lineage::LineageEvent;
 use crate::audience::states::AudienceState;
@@ -48,6 +49,11 @@ impl<S: AudienceState, T: AudienceState> Transition<S, T> {
     pub fn into_parts(self) -> (PendingAudience<T>, LineageEvent) {
         let event = self.pending.event.clone();
         (self.pending, event)
+    }
+
+    /// The transition as a run-time change of one event.
+    pub fn into_change(self) -> Change {
+        Change::of_events(self.pending.core, S::STATE, [self.pending.event])
     }
 
     /// The waiting audience alone.

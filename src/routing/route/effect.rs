@@ -18,7 +18,7 @@ use crate::routing::terminal::ContractBlocked;
 use crate::ssot::ledger::Receipt;
 use crate::ssot::record::{Draft, RecordKind, StreamId, StreamKind};
 use crate::time::Timestamp;
-use crate::verdict::{Reason, ReasonCode, SafetyMode, Verdict};
+use crate::verdict::{Reason, ReasonCode, Verdict};
 
 /// A route whose evidence is written but not yet durable.
 #[must_use = "the evidence must be committed before the effect"]
@@ -145,6 +145,11 @@ impl Route<layers::Committed> {
         core.key = Some(key);
         Self::at(core)
     }
+
+    /// The effect's idempotency key: the digest of the durable evidence.
+    pub fn key(&self) -> IdempotencyKey {
+        self.core.key.unwrap_or(IdempotencyKey::from_evidence(crate::digest::Digest::ZERO))
+    }
 }
 
 impl<P: Position> Route<P> {
@@ -237,12 +242,4 @@ pub(in crate::routing) fn unsuccessful(
     reason: Reason,
 ) -> Outcome {
     Outcome { evidence, status, output: None, label: Label::empty(), reasons: alloc::vec![reason] }
-}
-
-/// The mode an admitted route runs in.
-impl Sealed {
-    /// The safety mode of the execution path.
-    pub fn mode(&self) -> SafetyMode {
-        self.core.block.mode
-    }
 }
