@@ -11,7 +11,7 @@
 //! | Intent Hash | digest; of the raw bytes when they are no intent | 6.2 |
 //! | flags at Step 2, flags raised later | `u32`, `u32` | 6.3 |
 //! | consensus | `u16` | |
-//! | Governance Token | optional: nonce `u64`, tag digest | 6.4 |
+//! | Governance Token | optional: 16 bytes id, tag digest | 6.4 |
 //! | Execution Template ID | optional name | 6.5 |
 //! | branch, module, mode | optional name, optional name, `u8` | |
 //! | subject, principal, kind | name, name, optional name | |
@@ -101,28 +101,6 @@ impl Decode for TraceEntry {
     }
 }
 
-/// What remains of a Routing Approval Token in evidence: enough to recognise it,
-/// nothing that could be used as one (IRM-6.4).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-pub struct TokenMark {
-    /// The token's nonce.
-    pub nonce: u64,
-    /// The token's tag.
-    pub tag: Digest,
-}
-
-impl Encode for TokenMark {
-    fn encode(&self, out: &mut Writer) {
-        out.u64(self.nonce).digest(&self.tag);
-    }
-}
-
-impl Decode for TokenMark {
-    fn decode(input: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { nonce: input.u64()?, tag: input.digest()? })
-    }
-}
-
 /// The Routing Evidence Block.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct EvidenceBlock {
@@ -141,7 +119,7 @@ pub struct EvidenceBlock {
     /// The votes, those of this route included.
     pub consensus: Consensus,
     /// What remains of the Routing Approval Token.
-    pub token: Option<TokenMark>,
+    pub token: Option<GovernanceToken>,
     /// The Execution Template ID.
     pub template: Option<TemplateId>,
     /// The branch of the template that remained.

@@ -491,10 +491,11 @@ pub(super) fn check_backtrack(
     let Some(id) = core.block.routing_id else {
         return Err(refused("the route has no Routing ID yet"));
     };
-    authorization
-        .redeem(id, target, core.now)
-        .map(|used| Reason::new(ReasonCode::BacktrackAuthorized).detail(alloc::format!("{used}")))
-        .map_err(|error| refused(&alloc::format!("{error}")))
+    match authorization.spend(id, target) {
+        Ok(record) => Ok(Reason::new(ReasonCode::BacktrackAuthorized)
+            .detail(alloc::format!("under record {}", record.short()))),
+        Err(error) => Err(refused(&alloc::format!("{error}"))),
+    }
 }
 
 /// Drops everything learnt in `target` and after it.

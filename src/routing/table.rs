@@ -53,10 +53,15 @@ pub struct Pattern {
 }
 
 /// What happens when an escalation rule holds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum EscalationAction {
     /// A person decides.
-    StepUp,
+    StepUp {
+        /// The role an approver must hold.
+        role: Name,
+        /// No answer within this many milliseconds denies.
+        timeout_millis: u64,
+    },
     /// The intent is denied.
     Deny,
 }
@@ -507,8 +512,15 @@ impl Encode for Row {
         for rule in &self.escalation {
             out.value(&rule.risk_at_least)
                 .value(&rule.drift_at_least)
-                .value(&rule.any_flags)
-                .u8(rule.then as u8 + 1);
+                .value(&rule.any_flags);
+            match &rule.then {
+                EscalationAction::StepUp { role, timeout_millis } => {
+                    out.u8(1).value(role).u64(*timeout_millis);
+                }
+                EscalationAction::Deny => {
+                    out.u8(2);
+                }
+            }
         }
     }
 }
@@ -532,6 +544,14 @@ fn encode_template(template: &Template, out: &mut Writer) {
 }
 
 impl ResolveError {
+    /// The code for a decision trace.
+    pub const fn code(&self) -> crate::verdict::ReasonCode {
+        match self {
+            Self::NoRow { .. } => crate::verdict::ReasonCode::RouteMismatch,
+            Self::IdMismatch { .. } => crate::verdict::ReasonCode::RoutingIdMismatch,
+        }
+    }
+
     /// The text for a decision trace.
     pub fn detail(&self) -> Box<str> {
         self.to_string().into()

@@ -1,29 +1,27 @@
 //! Steps 6 and 7: Governance mints the token, the Pipeline consumes it.
 
-use alloc::boxed::Box;
-use alloc::format;
+use alloc::collections::BTreeMap;
 use alloc::string::ToString;
 use alloc::vec::Vec;
 
 use super::{Core, Route, intent_of, malformed};
 use crate::audience::classifier::Class;
 use crate::audience::state::State;
-use crate::governance::token::{ApprovalToken, TokenBinding, TokenMint};
 use crate::governance::{
-    Approval, ApprovalRequest, Authority, Decision, GovernanceEngine, GovernanceInput,
-    KernelInput, Ruling,
+    Approval, ApprovalRequest, ApprovalToken, Authority, Decision, Expectations,
+    GovernanceEngine, GovernanceInput, KernelInput, Ruling, TokenClaims, TokenMint, kernel_rule,
 };
-use crate::id::{KindId, LayerId};
+use crate::id::{KindId, LayerId, RuleId};
 use crate::identity::Session;
 use crate::pipeline::{PipelineEngine, PipelineInput};
 use crate::provenance::Label;
-use crate::routing::evidence::{StepResult, TokenMark};
+use crate::routing::evidence::StepResult;
 use crate::routing::layers::{self, Position, Precedes};
 use crate::routing::table::{EscalationAction, RoutingTable, Row};
 use crate::routing::terminal::{Deferred, Denied, GovernanceStop, PipelineHalt, SteppedUp};
 use crate::safety::SafetyDecision;
 use crate::time::Timestamp;
-use crate::verdict::{Drift, KernelDecision, Reason, ReasonCode, SafetyMode, Verdict};
+use crate::verdict::{KernelDecision, Reason, ReasonCode, SafetyMode, Verdict};
 
 /// What Governance is shown beside the route.
 #[derive(Debug, Clone, Copy)]
@@ -36,21 +34,25 @@ pub struct GovernanceView<'a> {
     pub class: Class,
     /// Everything the session has read so far.
     pub context: &'a Label,
-    /// The kinds executed in this session, oldest first.
-    pub history: &'a [KindId],
+    /// How often each kind was executed in this session.
+    pub history: &'a BTreeMap<KindId, u32>,
     /// A decision on exactly this intent that was not used yet.
     pub approval: Option<&'a Approval>,
     /// Whether the subject's lineage verified when it was restored.
     pub lineage_intact: bool,
+    /// Whether the audience's matrix cell asks for a person (D-4).
+    pub ask: bool,
     /// How long a token lives, in milliseconds.
     pub token_millis: u64,
+    /// Sixteen bytes that no other token of this mint has.
+    pub nonce: [u8; 16],
 }
 
 impl<'a> GovernanceView<'a> {
     fn authority(&self) -> Authority<'a> {
         Authority {
             principal: self.session.principal(),
-            kind: self.session.kind(),
+            kind: self.session.kind().name(),
             scopes: self.session.scopes(),
             delegation: self.session.delegation().len(),
         }
@@ -87,32 +89,32 @@ impl<P: Position> Route<P> {
             tier: intent.kind().tier,
             authority: view.authority(),
             risk: core.block.risk,
-            intent,
+            label: intent.label(),
             lineage_intact: view.lineage_intact,
         });
         if let KernelDecision::Violation(rule) = kernel.decision() {
-            let reason = engine.kernel_reason(rule);
+            let reason = kernel_reason(rule);
             core.stop(LayerId::Governance, Verdict::Deny, alloc::vec![reason]);
             return Err(GovernanceStop::Denied(Denied::new(self.core)));
         }
-        let hold = core.safety.as_ref().is_some_and(|f| f.decision == SafetyDecision::Hold);
+        let held = core.safety.as_ref().is_some_and(|f| f.decision == SafetyDecision::Hold);
         let input = GovernanceInput {
             intent,
             routing_id: package.id(),
             authority: view.authority(),
             state: view.state,
-            class: view.class,
+            class: view.class.letter(),
             flags: core.flags(),
             risk: core.block.risk,
             drift: core.block.drift,
-            safety_hold: hold,
+            safety_hold: held || view.ask,
             context: view.context,
             history: view.history,
             approval: view.approval,
             now: core.now,
         };
         let row = table.find(&intent.kind().id, package.components());
-        let ruling = escalate(engine.rule(&input), row, core, view.approval, engine, &input);
+        let ruling = escalate(engine.rule(&input), row, &input);
         core.block.approval = used_approval(view.approval, &ruling);
         match ruling.decision {
             Decision::Allow => {
@@ -142,8 +144,15 @@ impl<P: Position> Route<P> {
         core.block.verdict =
             if core.block.narrowing.is_empty() { Verdict::Allow } else { Verdict::Modify };
         core.block.mode = mode_of(core);
-        let token = mint.issue(binding(core, table, view.state, core.now), expiry(core, view));
-        core.block.token = Some(TokenMark { nonce: token.nonce(), tag: token.tag() });
+        let token = mint.issue(TokenClaims {
+            routing_id: input.routing_id,
+            table: table.digest(),
+            state: view.state,
+            mode: core.block.mode,
+            expires_at: core.now.plus_millis(view.token_millis),
+            nonce: view.nonce,
+        });
+        core.block.token = Some(token.evidence());
         Ok((Route::at(self.core), token))
     }
 
@@ -166,10 +175,8 @@ impl<P: Position> Route<P> {
         E: PipelineEngine + ?Sized,
     {
         let core = &mut *self.core;
-        let planned = token
-            .redeem(mint, &binding(core, table, state, core.now), now)
-            .map_err(|error| Reason::new(ReasonCode::TokenInvalid).detail(error.to_string()))
-            .and_then(|_| plan(core, engine, table, state));
+        let planned = redeem(core, table, state, token, mint, now)
+            .and_then(|()| plan(core, engine, table, state));
         match planned {
             Ok(path) => {
                 core.block.template = Some(path.template().clone());
@@ -215,19 +222,42 @@ fn plan<E: PipelineEngine + ?Sized>(
         })
 }
 
-/// What the token is bound to (D-28): Routing ID, table, state, safety mode.
-fn binding(core: &Core, table: &RoutingTable, state: State, now: Timestamp) -> TokenBinding {
-    TokenBinding {
-        routing_id: core.block.routing_id.map_or(crate::digest::Digest::ZERO, |id| id.digest()),
+/// Spends the token against what is known of the route (D-28): the Routing ID is
+/// computed again from its components, not taken from the token.
+fn redeem(
+    core: &Core,
+    table: &RoutingTable,
+    state: State,
+    token: ApprovalToken,
+    mint: &TokenMint,
+    now: Timestamp,
+) -> Result<(), Reason> {
+    let Some(package) = &core.package else {
+        return Err(Reason::new(ReasonCode::IntentMalformed));
+    };
+    let expected = Expectations {
+        routing_id: package.components().id(),
         table: table.digest(),
         state,
         mode: core.block.mode,
-        issued_at: now,
+        now,
+    };
+    match token.redeem(mint, &expected) {
+        Ok(_) => Ok(()),
+        Err(error) => Err(Reason::new(ReasonCode::TokenInvalid).detail(error.to_string())),
     }
 }
 
-fn expiry(core: &Core, view: &GovernanceView<'_>) -> Timestamp {
-    core.now.plus_millis(view.token_millis)
+/// The kernel rule that was violated, as a reason.
+fn kernel_reason(number: u8) -> Reason {
+    let reason = Reason::new(ReasonCode::KernelViolation);
+    match kernel_rule(number) {
+        None => reason,
+        Some(rule) => match RuleId::new(rule.id) {
+            Ok(id) => reason.by(id).detail(rule.statement),
+            Err(_) => reason.detail(rule.statement),
+        },
+    }
 }
 
 fn mode_of(core: &Core) -> SafetyMode {
@@ -243,37 +273,29 @@ fn mode_of(core: &Core) -> SafetyMode {
 
 /// Applies the row's escalation rules (IRM-3.2.5) to a ruling that would let the
 /// intent pass: they can only make it stricter.
-fn escalate<E: GovernanceEngine + ?Sized>(
-    ruling: Ruling,
-    row: Option<&Row>,
-    core: &Core,
-    approval: Option<&Approval>,
-    engine: &E,
-    input: &GovernanceInput<'_>,
-) -> Ruling {
+fn escalate(ruling: Ruling, row: Option<&Row>, input: &GovernanceInput<'_>) -> Ruling {
     if !matches!(ruling.decision, Decision::Allow | Decision::Modify(_)) {
         return ruling;
     }
     let Some(row) = row else { return ruling };
     let strictest = (row.escalation.iter())
-        .filter(|rule| rule.holds(core.block.risk, core.block.drift, core.flags()))
-        .map(|rule| rule.then)
+        .filter(|rule| rule.holds(input.risk, input.drift, input.flags))
+        .map(|rule| &rule.then)
         .max();
+    let approved = input.approval.is_some_and(|approval| approval.granted);
     let reason = |code| alloc::vec![Reason::new(code).by(row.id.clone())];
-    match strictest {
-        None => ruling,
-        Some(EscalationAction::StepUp) if approval.is_some_and(|a| a.granted) => ruling,
-        Some(EscalationAction::StepUp) => {
+    let (decision, reasons) = match strictest {
+        None => return ruling,
+        Some(EscalationAction::StepUp { .. }) if approved => return ruling,
+        Some(EscalationAction::StepUp { role, timeout_millis }) => {
             let reasons = reason(ReasonCode::RuleStepUp);
-            let request = engine.ask(input, &reasons);
-            Ruling { decision: Decision::StepUp(request), rule: Some(row.id.clone()), reasons }
+            let until = input.now.plus_millis(*timeout_millis);
+            let request = ApprovalRequest::new(input, role.clone(), until, &reasons);
+            (Decision::StepUp(request), reasons)
         }
-        Some(EscalationAction::Deny) => Ruling {
-            decision: Decision::Deny,
-            rule: Some(row.id.clone()),
-            reasons: reason(ReasonCode::RuleDeny),
-        },
-    }
+        Some(EscalationAction::Deny) => (Decision::Deny, reason(ReasonCode::RuleDeny)),
+    };
+    Ruling { decision, rule: Some(row.id.clone()), reasons }
 }
 
 /// The approval a ruling rests on: it is used up by any ruling that lets pass.

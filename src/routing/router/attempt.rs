@@ -115,6 +115,7 @@ impl<E: Engines, S: Store, C: Clock> Router<E, S, C> {
             approval,
             lineage_intact: true,
             token_millis: self.rules.token_millis,
+            nonce: nonce(live.routing, session),
         };
         let (route, token) =
             route.govern(engines.governance(), &view, &self.rules.table, &self.rules.mint)?;
@@ -292,6 +293,17 @@ fn routed(
         follow_up,
         moved,
     }
+}
+
+/// Sixteen bytes that no other committed route has: the start of the digest that this
+/// route's evidence will follow, or of the claims where it is the session's first.
+fn nonce(head: crate::ssot::record::Head, session: &Session) -> [u8; 16] {
+    let digest = if head.length() == 0 { session.claims() } else { head.digest() };
+    let mut out = [0; 16];
+    for (to, from) in out.iter_mut().zip(digest.as_bytes()) {
+        *to = *from;
+    }
+    out
 }
 
 fn follow_up(stop: &Stop) -> Option<FollowUp> {

@@ -163,14 +163,15 @@ impl<E: Engines, S: Store, C: Clock> Router<E, S, C> {
             tier: intent.kind().tier,
             authority: authority(session),
             risk: finding.risk,
-            intent: Some(intent),
+            label: intent.label(),
             lineage_intact: true,
         });
+        let anomaly = anomaly;
         let mut escalation = EscalationTriggers::NONE;
         let mut hold = HoldTriggers::NONE;
-        if finding.anomaly >= Risk::ESCALATION {
+        if anomaly >= Risk::ESCALATION {
             escalation = escalation.with(EscalationTrigger::IdentityAnomaly);
-        } else if finding.anomaly >= INCONSISTENT {
+        } else if anomaly >= INCONSISTENT {
             hold = hold.with(HoldTrigger::IdentityInconsistency);
         }
         let mandated = evaluate(
@@ -251,7 +252,7 @@ pub(super) fn take<P>(live: &mut Live<P>) -> Result<AnyAudience, RouterError> {
 pub(super) fn authority(session: &Session) -> Authority<'_> {
     Authority {
         principal: session.principal(),
-        kind: session.kind(),
+        kind: session.kind().name(),
         scopes: session.scopes(),
         delegation: session.delegation().len(),
     }

@@ -231,7 +231,7 @@ impl<E: Engines, S: Store, C: Clock> Router<E, S, C> {
             tier: CapabilityTier::Observe,
             authority: authority(session),
             risk,
-            intent: None,
+            label: live.short_term.context(),
             lineage_intact: true,
         });
         let observe = self.rules.matrix.verdict(class.class(), CapabilityTier::Observe);

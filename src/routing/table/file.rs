@@ -71,7 +71,7 @@ struct RowFile {
     engines: Vec<LayerId>,
     modules: Vec<ModuleId>,
     #[serde(default)]
-    escalate: Vec<EscalationFile>,
+    escalate: Vec<Spanned<EscalationFile>>,
 }
 
 #[derive(Deserialize)]
@@ -84,6 +84,8 @@ struct EscalationFile {
     #[serde(default)]
     any_flags: SafetyFlags,
     then: EscalationThen,
+    approver: Option<Name>,
+    timeout_seconds: Option<u32>,
 }
 
 #[derive(Deserialize, Clone, Copy)]
@@ -161,7 +163,12 @@ fn expand(
         modules: raw.modules,
         branches: branches.clone(),
     };
-    let escalation: Vec<_> = raw.escalate.iter().map(EscalationRule::from).collect();
+    let escalation: Vec<_> = (raw.escalate.into_iter())
+        .map(|rule| {
+            let span = rule.span();
+            rule.into_inner().rule().map_err(|message| at(span, message))
+        })
+        .collect::<Result<_, _>>()?;
     let objective = raw.objective.map(|text| Domain::Objective.hash(text.as_bytes()));
     let row = |id, kind| Row {
         id,
@@ -202,16 +209,25 @@ impl From<BranchFile> for Branch {
     }
 }
 
-impl From<&EscalationFile> for EscalationRule {
-    fn from(raw: &EscalationFile) -> Self {
-        Self {
-            risk_at_least: raw.risk_at_least,
-            drift_at_least: raw.drift_at_least,
-            any_flags: raw.any_flags,
-            then: match raw.then {
-                EscalationThen::StepUp => EscalationAction::StepUp,
-                EscalationThen::Deny => EscalationAction::Deny,
-            },
-        }
+impl EscalationFile {
+    fn rule(self) -> Result<EscalationRule, String> {
+        let then = match (self.then, self.approver, self.timeout_seconds) {
+            (EscalationThen::StepUp, Some(role), Some(seconds)) => {
+                EscalationAction::StepUp { role, timeout_millis: u64::from(seconds) * 1000 }
+            }
+            (EscalationThen::StepUp, _, _) => {
+                return Err("a step-up needs `approver` and `timeout_seconds`".into());
+            }
+            (EscalationThen::Deny, None, None) => EscalationAction::Deny,
+            (EscalationThen::Deny, _, _) => {
+                return Err("a denial asks nobody: leave `approver` and `timeout_seconds` out".into());
+            }
+        };
+        Ok(EscalationRule {
+            risk_at_least: self.risk_at_least,
+            drift_at_least: self.drift_at_least,
+            any_flags: self.any_flags,
+            then,
+        })
     }
 }
