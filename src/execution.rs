@@ -33,6 +33,8 @@ pub use typed::{IntentKind, Serves, TypedJob, TypedJobError, contract_lists};
 
 mod arguments;
 mod contract;
+#[cfg(feature = "files")]
+pub mod files;
 #[cfg(feature = "std")]
 pub mod journal;
 pub mod markers;
@@ -41,6 +43,8 @@ pub mod outbox;
 #[cfg(all(feature = "process", unix))]
 pub mod process;
 mod registry;
+#[cfg(test)]
+mod tests;
 mod typed;
 
 /// Marks one effect for good: the digest of the route's durable evidence. The same

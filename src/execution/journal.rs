@@ -268,7 +268,7 @@ mod tests {
 
     fn three(path: &Path) -> Vec<Vec<u8>> {
         let bodies: Vec<_> =
-            [1_usize, 300, 7].map(|n| vec![u8::try_from(n % 251).unwrap(); n]).into();
+            [1_usize, 40, 7].map(|n| vec![u8::try_from(n % 251).unwrap(); n]).into();
         let mut journal = Journal::open(path, |_| Ok(())).unwrap();
         for body in &bodies {
             journal.append(&Body(body.clone())).unwrap();

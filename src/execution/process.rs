@@ -186,8 +186,8 @@ impl ProcessModule {
         match attempts.standing(&key) {
             None => match attempts.record(key, Standing::Started) {
                 Ok(()) => None,
-                // Whatever became of the entry: this call started nothing.
-                Err(error) => unknown(error.to_string()),
+                // Whatever became of the entry, nothing was started.
+                Err(error) => failed(&error.to_string()),
             },
             Some(Standing::NoEffect) => failed("the key was used before, without effect"),
             Some(Standing::Started) => unknown("the key was used before and did not end".into()),
