@@ -176,6 +176,8 @@ pub enum Domain {
     Payload,
     /// Test inputs and anything a dependent hashes for its own ends.
     Other,
+    /// A Module Contract.
+    Contract,
 }
 
 macro_rules! contexts {
@@ -212,6 +214,7 @@ contexts! {
     Token => "prospera 2026 routing approval token v1",
     Payload => "prospera 2026 payload v1",
     Other => "prospera 2026 other v1",
+    Contract => "prospera 2026 module contract v1",
 }
 
 impl Domain {
