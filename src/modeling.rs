@@ -48,8 +48,8 @@
 //!     model.observe(&mut profile, &observation);
 //! }
 //! let now = Timestamp::from_secs(30 * 86_400);
-//! assert_eq!(model.surprise(&profile, &"read_mail".parse()?, now).as_ppm(), 0);
-//! assert!(model.surprise(&profile, &"send_money".parse()?, now).as_ppm() > 600_000);
+//! assert_eq!(model.surprise(&profile, &"read_mail".parse()?, now).ppm(), 0);
+//! assert!(model.surprise(&profile, &"send_money".parse()?, now).ppm() > 600_000);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 

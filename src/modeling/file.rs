@@ -198,7 +198,7 @@ mod tests {
     fn errors_point_at_the_place() {
         for (change, line, says) in [
             (("soft = 600000", "soft = 900000"), 3, "soft up to hard, found 900000 above 800000"),
-            (("soft = 600000", "soft = 1600000"), 4, "up to 1000000 (in `soft`)"),
+            (("soft = 600000", "soft = 1600000"), 4, "found 1600000 (in `soft`)"),
             (("soft = 600000", "soft = 0.6"), 4, "(in `soft`)"),
             (("forget-at = 4096", "forget-at = 1"), 3, "`behaviour.forget-at` from 2"),
             (("hours = false", "hour = false"), 11, "unknown field `hour`"),

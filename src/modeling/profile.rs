@@ -224,9 +224,12 @@ impl Profile {
         self.counts.iter_mut().for_each(|count| count.seen /= 2);
         let counts = &self.counts;
         self.names.retain(|_, place| counts.get(usize::from(*place)).is_some_and(|c| c.seen > 0));
-        self.pairs.retain(|_, count| {
+        // The last kind may be left once more than its halved count says, so a pair
+        // can outlive its first kind: it goes with it.
+        let held = |place: u16| counts.get(usize::from(place)).is_some_and(|c| c.seen > 0);
+        self.pairs.retain(|(from, to), count| {
             *count /= 2;
-            *count > 0
+            *count > 0 && held(*from) && held(*to)
         });
         self.last = self.last.filter(|last| self.count(*last).seen > 0);
         self.total = self.counts.iter().map(|count| count.seen).sum();
@@ -339,5 +342,31 @@ impl Pace {
     /// What is usual in a window, rounded down.
     pub(super) fn usual(&self) -> u64 {
         self.sum.checked_div(self.windows.into()).unwrap_or(0)
+    }
+}
+
+#[cfg(test)]
+impl Profile {
+    pub(super) fn pair_count(&self) -> usize {
+        self.pairs.len()
+    }
+
+    pub(super) fn seen_after_last(&self, kind: &KindId) -> u32 {
+        let pair = self.last.zip(self.place(kind));
+        pair.and_then(|pair| self.pairs.get(&pair)).copied().unwrap_or(0)
+    }
+
+    /// The sums agree with what they are sums of.
+    pub(super) fn check(&self) {
+        let held: Vec<_> = self.names.values().map(|place| self.count(*place)).collect();
+        assert!(held.iter().all(|count| count.seen > 0));
+        assert_eq!(self.total, held.iter().map(|count| count.seen).sum::<u32>());
+        assert_eq!(self.hour_total, self.hours.iter().sum::<u32>());
+        let left = held.iter().map(|count| count.left).sum::<u32>();
+        assert_eq!(left, self.pairs.values().sum::<u32>());
+        let known = |place: &u16| self.names.values().any(|held| held == place);
+        assert!(self.pairs.keys().all(|(from, to)| known(from) && known(to)));
+        assert!(self.last.as_ref().is_none_or(known));
+        assert!(self.counts.len() <= MAX_KINDS);
     }
 }
