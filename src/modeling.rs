@@ -10,7 +10,7 @@
 //!
 //! `p(k) = (2 c(k) + 1) / (2 N + K)`
 //!
-//! The previous kind `j` sharpens this as a hierarchical Dirichlet model does (MacKay
+//! The previous kind `j` sharpens this as a hierarchical Dirichlet model does (`MacKay`
 //! and Peto 1995): with `c(j, k)` and `c(j)` counts of pairs and `m` the back-off weight,
 //!
 //! `p(k | j) = (c(j, k) + m p(k)) / (c(j) + m)`

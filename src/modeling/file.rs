@@ -146,7 +146,7 @@ impl ModelingConfig {
 }
 
 impl PreferenceTable {
-    fn into_preference(self) -> Result<Preference, alloc::string::String> {
+    fn into_preference(self) -> Result<Preference, String> {
         let Self { id, subject, strength, kinds, unwanted, quiet_hours, cap } = self;
         let unwanted = unwanted.filter(|unwanted| *unwanted);
         let statement = match (unwanted, quiet_hours, cap) {
@@ -169,7 +169,7 @@ mod tests {
     use super::*;
 
     /// The example of this module's documentation.
-    fn example() -> alloc::string::String {
+    fn example() -> String {
         let source = include_str!("file.rs");
         let lines = source.lines().skip_while(|line| *line != "//! ```toml").skip(1);
         let lines = lines.take_while(|line| *line != "//! ```");

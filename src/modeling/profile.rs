@@ -141,15 +141,15 @@ impl Profile {
         if self.taken > 0 {
             self.means.take(self.surprise(kind, *at, behaviour));
         }
-        let place = self.place(kind).unwrap_or_else(|| self.make_place(kind));
-        if let Some(count) = self.counts.get_mut(usize::from(place)) {
+        let own = self.place(kind).unwrap_or_else(|| self.make_place(kind));
+        if let Some(count) = self.counts.get_mut(usize::from(own)) {
             count.seen += 1;
             self.total += 1;
         }
         if let Some(last) = self.last {
-            self.take_pair((last, place));
+            self.take_pair((last, own));
         }
-        self.last = Some(place);
+        self.last = Some(own);
         if let Some(hour) = self.hours.get_mut(hour(*at)) {
             *hour += 1;
             self.hour_total += 1;
@@ -221,7 +221,9 @@ impl Profile {
     }
 
     fn halve(&mut self) {
-        self.counts.iter_mut().for_each(|count| count.seen /= 2);
+        for count in &mut self.counts {
+            count.seen /= 2;
+        }
         let counts = &self.counts;
         self.names.retain(|_, place| counts.get(usize::from(*place)).is_some_and(|c| c.seen > 0));
         // The last kind may be left once more than its halved count says, so a pair
@@ -233,14 +235,18 @@ impl Profile {
         });
         self.last = self.last.filter(|last| self.count(*last).seen > 0);
         self.total = self.counts.iter().map(|count| count.seen).sum();
-        self.hours.iter_mut().for_each(|hour| *hour /= 2);
+        for hour in &mut self.hours {
+            *hour /= 2;
+        }
         self.hour_total = self.hours.iter().sum();
         self.recount();
     }
 
     /// Counts again how often each kind was left.
     fn recount(&mut self) {
-        self.counts.iter_mut().for_each(|count| count.left = 0);
+        for count in &mut self.counts {
+            count.left = 0;
+        }
         for ((from, _), times) in &self.pairs {
             if let Some(count) = self.counts.get_mut(usize::from(*from)) {
                 count.left += times;

@@ -186,7 +186,9 @@ fn check_against_a_plain_list(writes: &[Write]) {
         assert_eq!(held, expected, "index of {v}");
     }
     let mut again = Facts::default();
-    records.iter().for_each(|record| again.apply(record).unwrap());
+    for record in &records {
+        again.apply(record).unwrap();
+    }
     assert_eq!(again, facts, "replay");
 }
 
