@@ -10,7 +10,7 @@
 //!
 //! `p(k) = (2 c(k) + 1) / (2 N + K)`
 //!
-//! The previous kind `j` sharpens this as a hierarchical Dirichlet model does (MacKay
+//! The previous kind `j` sharpens this as a hierarchical Dirichlet model does (`MacKay`
 //! and Peto 1995): with `c(j, k)` and `c(j)` counts of pairs and `m` the back-off weight,
 //!
 //! `p(k | j) = (c(j, k) + m p(k)) / (c(j) + m)`
@@ -48,8 +48,8 @@
 //!     model.observe(&mut profile, &observation);
 //! }
 //! let now = Timestamp::from_secs(30 * 86_400);
-//! assert_eq!(model.surprise(&profile, &"read_mail".parse()?, now).as_ppm(), 0);
-//! assert!(model.surprise(&profile, &"send_money".parse()?, now).as_ppm() > 600_000);
+//! assert_eq!(model.surprise(&profile, &"read_mail".parse()?, now).ppm(), 0);
+//! assert!(model.surprise(&profile, &"send_money".parse()?, now).ppm() > 600_000);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 

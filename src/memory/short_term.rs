@@ -121,7 +121,9 @@ mod tests {
     #[test]
     fn the_ring_forgets_and_the_context_does_not() {
         let mut session = ShortTerm::default();
-        (0..100).for_each(|i| session.absorb(outcome(i, true)));
+        for i in 0..100 {
+            session.absorb(outcome(i, true));
+        }
         assert_eq!(session.outcomes().count(), OUTCOMES);
         assert_eq!(session.outcomes().next().unwrap().at.as_millis(), 68);
         assert_eq!(session.context().sources().count(), 100);
@@ -141,14 +143,18 @@ mod tests {
     #[test]
     fn too_many_sources_stay_outside_and_bounded() {
         let mut session = ShortTerm::default();
-        (0..1000).for_each(|i| session.absorb(outcome(i, true)));
+        for i in 0..1000 {
+            session.absorb(outcome(i, true));
+        }
         assert_eq!(session.context().sources().count(), SOURCES + 1);
         let further = Source::Outside(FURTHER.parse().unwrap());
         assert!(session.context().sources().any(|source| *source == further));
         let many: Vec<_> = (0..1000).map(|i| outcome(i, i % 3 > 0)).collect();
         let run = |outcomes: &[Remembered]| {
             let mut session = ShortTerm::default();
-            outcomes.iter().cloned().for_each(|outcome| session.absorb(outcome));
+            for outcome in outcomes.iter().cloned() {
+                session.absorb(outcome);
+            }
             session
         };
         assert_eq!(run(&many), run(&many), "replay");

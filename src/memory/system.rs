@@ -71,11 +71,11 @@ impl MemorySystem {
     }
 
     fn includes(&self, intent: &Intent, context: &Name) -> bool {
-        let named = |argument: &Box<str>| {
+        let named = |argument: &str| {
             let value = intent.arguments().get(argument).map(|argument| &argument.value);
             value.and_then(Value::as_text) == Some(context.as_str())
         };
-        intent.session().name() == context || self.context_arguments.iter().any(named)
+        intent.session().name() == context || self.context_arguments.iter().any(|name| named(name))
     }
 }
 

@@ -23,7 +23,9 @@ pub(super) fn label(source: Source) -> Label {
 /// Alice's facts after these were recorded.
 pub(super) fn learn(new: impl IntoIterator<Item = NewFact>) -> Facts {
     let mut facts = Facts::of("alice".parse().unwrap());
-    new.into_iter().for_each(|fact| also(&mut facts, fact));
+    for fact in new {
+        also(&mut facts, fact);
+    }
     facts
 }
 

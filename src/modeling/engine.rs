@@ -140,12 +140,13 @@ impl BehaviourModel {
         }
         raise(finding, self.config.context.missing_predecessor, || {
             let kinds: Vec<_> = requirement.any_of.iter().map(KindId::as_str).collect();
-            let mut detail =
-                format!("expected `{}` after `{}`", requirement.kind, kinds.join("` or `"));
-            if let Some(seconds) = requirement.within_seconds {
-                detail += &format!(" within {seconds} s");
-            }
-            Reason::new(ReasonCode::ContextMismatch).detail(detail + ", found none")
+            let within = requirement.within_seconds.map(|seconds| format!(" within {seconds} s"));
+            Reason::new(ReasonCode::ContextMismatch).detail(format!(
+                "expected `{}` after `{}`{}, found none",
+                requirement.kind,
+                kinds.join("` or `"),
+                within.as_deref().unwrap_or_default()
+            ))
         });
     }
 

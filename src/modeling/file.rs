@@ -146,7 +146,7 @@ impl ModelingConfig {
 }
 
 impl PreferenceTable {
-    fn into_preference(self) -> Result<Preference, alloc::string::String> {
+    fn into_preference(self) -> Result<Preference, String> {
         let Self { id, subject, strength, kinds, unwanted, quiet_hours, cap } = self;
         let unwanted = unwanted.filter(|unwanted| *unwanted);
         let statement = match (unwanted, quiet_hours, cap) {
@@ -169,7 +169,7 @@ mod tests {
     use super::*;
 
     /// The example of this module's documentation.
-    fn example() -> alloc::string::String {
+    fn example() -> String {
         let source = include_str!("file.rs");
         let lines = source.lines().skip_while(|line| *line != "//! ```toml").skip(1);
         let lines = lines.take_while(|line| *line != "//! ```");
@@ -198,7 +198,7 @@ mod tests {
     fn errors_point_at_the_place() {
         for (change, line, says) in [
             (("soft = 600000", "soft = 900000"), 3, "soft up to hard, found 900000 above 800000"),
-            (("soft = 600000", "soft = 1600000"), 4, "up to 1000000 (in `soft`)"),
+            (("soft = 600000", "soft = 1600000"), 4, "found 1600000 (in `soft`)"),
             (("soft = 600000", "soft = 0.6"), 4, "(in `soft`)"),
             (("forget-at = 4096", "forget-at = 1"), 3, "`behaviour.forget-at` from 2"),
             (("hours = false", "hour = false"), 11, "unknown field `hour`"),

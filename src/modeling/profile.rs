@@ -141,15 +141,15 @@ impl Profile {
         if self.taken > 0 {
             self.means.take(self.surprise(kind, *at, behaviour));
         }
-        let place = self.place(kind).unwrap_or_else(|| self.make_place(kind));
-        if let Some(count) = self.counts.get_mut(usize::from(place)) {
+        let own = self.place(kind).unwrap_or_else(|| self.make_place(kind));
+        if let Some(count) = self.counts.get_mut(usize::from(own)) {
             count.seen += 1;
             self.total += 1;
         }
         if let Some(last) = self.last {
-            self.take_pair((last, place));
+            self.take_pair((last, own));
         }
-        self.last = Some(place);
+        self.last = Some(own);
         if let Some(hour) = self.hours.get_mut(hour(*at)) {
             *hour += 1;
             self.hour_total += 1;
@@ -221,23 +221,32 @@ impl Profile {
     }
 
     fn halve(&mut self) {
-        self.counts.iter_mut().for_each(|count| count.seen /= 2);
+        for count in &mut self.counts {
+            count.seen /= 2;
+        }
         let counts = &self.counts;
         self.names.retain(|_, place| counts.get(usize::from(*place)).is_some_and(|c| c.seen > 0));
-        self.pairs.retain(|_, count| {
+        // The last kind may be left once more than its halved count says, so a pair
+        // can outlive its first kind: it goes with it.
+        let held = |place: u16| counts.get(usize::from(place)).is_some_and(|c| c.seen > 0);
+        self.pairs.retain(|(from, to), count| {
             *count /= 2;
-            *count > 0
+            *count > 0 && held(*from) && held(*to)
         });
         self.last = self.last.filter(|last| self.count(*last).seen > 0);
         self.total = self.counts.iter().map(|count| count.seen).sum();
-        self.hours.iter_mut().for_each(|hour| *hour /= 2);
+        for hour in &mut self.hours {
+            *hour /= 2;
+        }
         self.hour_total = self.hours.iter().sum();
         self.recount();
     }
 
     /// Counts again how often each kind was left.
     fn recount(&mut self) {
-        self.counts.iter_mut().for_each(|count| count.left = 0);
+        for count in &mut self.counts {
+            count.left = 0;
+        }
         for ((from, _), times) in &self.pairs {
             if let Some(count) = self.counts.get_mut(usize::from(*from)) {
                 count.left += times;
@@ -339,5 +348,31 @@ impl Pace {
     /// What is usual in a window, rounded down.
     pub(super) fn usual(&self) -> u64 {
         self.sum.checked_div(self.windows.into()).unwrap_or(0)
+    }
+}
+
+#[cfg(test)]
+impl Profile {
+    pub(super) fn pair_count(&self) -> usize {
+        self.pairs.len()
+    }
+
+    pub(super) fn seen_after_last(&self, kind: &KindId) -> u32 {
+        let pair = self.last.zip(self.place(kind));
+        pair.and_then(|pair| self.pairs.get(&pair)).copied().unwrap_or(0)
+    }
+
+    /// The sums agree with what they are sums of.
+    pub(super) fn check(&self) {
+        let held: Vec<_> = self.names.values().map(|place| self.count(*place)).collect();
+        assert!(held.iter().all(|count| count.seen > 0));
+        assert_eq!(self.total, held.iter().map(|count| count.seen).sum::<u32>());
+        assert_eq!(self.hour_total, self.hours.iter().sum::<u32>());
+        let left = held.iter().map(|count| count.left).sum::<u32>();
+        assert_eq!(left, self.pairs.values().sum::<u32>());
+        let known = |place: &u16| self.names.values().any(|held| held == place);
+        assert!(self.pairs.keys().all(|(from, to)| known(from) && known(to)));
+        assert!(self.last.as_ref().is_none_or(known));
+        assert!(self.counts.len() <= MAX_KINDS);
     }
 }

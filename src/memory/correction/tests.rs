@@ -1,5 +1,6 @@
 use alloc::vec;
 
+use super::ConflictKind::{Inconsistent, Misaligned, Missing, Stale};
 use super::*;
 use crate::digest::Digest;
 use crate::memory::test_support::{Build, also, key, label, learn};
@@ -54,7 +55,6 @@ fn irm_5_4_a_settled_correction_makes_an_intent_that_passes() {
     let (intent, mut facts) = halted();
     let conflicts = recall(&intent, &facts).unwrap_err();
     let kinds: Vec<_> = conflicts.iter().map(|c| c.kind).collect();
-    use ConflictKind::{Inconsistent, Misaligned, Missing, Stale};
     assert_eq!(kinds, [Stale, Misaligned, Inconsistent, Missing, Inconsistent, Stale]);
 
     let asked = CorrectionRequest::new(&conflicts, &facts);
@@ -73,7 +73,9 @@ fn irm_5_4_a_settled_correction_makes_an_intent_that_passes() {
     let keys: Vec<_> = open.iter().filter_map(|c| c.key.clone()).collect();
     assert_eq!(keys, [key("rate"), key("payee")], "new facts are not recorded yet");
     let new: Vec<_> = correction.new_facts().cloned().collect();
-    new.into_iter().for_each(|fact| also(&mut facts, fact));
+    for fact in new {
+        also(&mut facts, fact);
+    }
     assert!(settle(&conflicts, &correction, &facts).is_err(), "the snapshot moved");
     *correction.steps.last_mut().unwrap() = CorrectionStep::Snapshot(facts.snapshot());
 
@@ -96,7 +98,9 @@ fn irm_5_4_every_step_is_needed() {
     let conflicts = recall(&intent, &facts).unwrap_err();
     let new = Correction { steps: steps(&facts) };
     let new: Vec<_> = new.new_facts().cloned().collect();
-    new.into_iter().for_each(|fact| also(&mut facts, fact));
+    for fact in new {
+        also(&mut facts, fact);
+    }
     let all = steps(&facts);
     assert!(settle(&conflicts, &Correction { steps: all.clone() }, &facts).is_ok());
     for missing in 0..all.len() {

@@ -47,6 +47,12 @@ fn the_body_is_the_documented_one() {
     .concat();
     assert_eq!(bytes, expected);
     assert_eq!(FactRecord::from_canonical(&bytes), Ok(record.clone()));
+    let hash = crate::digest::Domain::Record.hash(&bytes);
+    assert_eq!(
+        alloc::format!("{hash}"),
+        "d8feee5e95cc4b0dc8cea1875fb083ecc220fbf72c598df8ec1c3040c4b7e997",
+        "known answer"
+    );
     let withdrawn = FactRecord { value: None, context: None, expires_at: None, ..record };
     assert_eq!(FactRecord::from_canonical(&withdrawn.to_canonical()), Ok(withdrawn));
 }
@@ -180,7 +186,9 @@ fn check_against_a_plain_list(writes: &[Write]) {
         assert_eq!(held, expected, "index of {v}");
     }
     let mut again = Facts::default();
-    records.iter().for_each(|record| again.apply(record).unwrap());
+    for record in &records {
+        again.apply(record).unwrap();
+    }
     assert_eq!(again, facts, "replay");
 }
 
