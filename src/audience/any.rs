@@ -343,9 +343,7 @@ impl AnyAudience {
             }
         };
         match LineageEvent::new(from, to, cause) {
-            Ok(event) => {
-                Ok(Carried::Changed(Change::of_events(self.into_core(), from, [event])))
-            }
+            Ok(event) => Ok(Carried::Changed(Change::of_events(self.into_core(), from, [event]))),
             Err(_) => Err(NotMoved::new(self, MoveError::NoEdge { from })),
         }
     }

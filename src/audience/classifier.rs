@@ -453,7 +453,10 @@ mod tests {
         let classifier = Classifier::default();
         assert_eq!(classifier.classify(&best()).class(), Class::A);
         let spoiled = [
-            (Criterion::IdentityStrength, Profile { identity_strength: Risk::saturating(899_999), ..best() }),
+            (
+                Criterion::IdentityStrength,
+                Profile { identity_strength: Risk::saturating(899_999), ..best() },
+            ),
             (Criterion::Consent, Profile { consent: Consent::Implied, ..best() }),
             (Criterion::GoodOutcomes, Profile { good_outcomes: 19, ..best() }),
             (Criterion::BadShare, Profile { bad_outcomes: 3, ..best() }),
@@ -505,7 +508,7 @@ mod tests {
         assert_eq!(classifier.digest(), Domain::Classifier.hash(&bytes));
         assert_eq!(
             classifier.digest().to_string(),
-            "KAT_CLASSIFIER"
+            "ed29a6d4bf23df62bb3dccc83dec67495591604a80280fd3bdc0aad70344e5b6"
         );
     }
 

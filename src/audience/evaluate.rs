@@ -235,13 +235,15 @@ pub fn evaluate(state: State, assessment: &Assessment) -> Move {
                 advance(clear && constitutional, State::Privileged)
             })
         }
-        State::Privileged => privileged_exit(a).map_or(Move::Stay(Stay::Settled), |why| match why {
-            Why::Suspension(trigger) => Move::Suspend(trigger),
-            Why::Downgrade(cause) => Move::Downgrade(cause),
-        }),
-        State::Restricted => suspension(a)
-            .or_else(|| downgrade(a.downgrade))
-            .unwrap_or(Move::Stay(Stay::Settled)),
+        State::Privileged => {
+            privileged_exit(a).map_or(Move::Stay(Stay::Settled), |why| match why {
+                Why::Suspension(trigger) => Move::Suspend(trigger),
+                Why::Downgrade(cause) => Move::Downgrade(cause),
+            })
+        }
+        State::Restricted => {
+            suspension(a).or_else(|| downgrade(a.downgrade)).unwrap_or(Move::Stay(Stay::Settled))
+        }
     }
 }
 

@@ -279,11 +279,7 @@ impl fmt::Display for Cause {
 
 impl Encode for LineageEvent {
     fn encode(&self, out: &mut Writer) {
-        out.u8(BODY_VERSION)
-            .value(&self.way)
-            .value(&self.from)
-            .value(&self.to)
-            .value(&self.cause);
+        out.u8(BODY_VERSION).value(&self.way).value(&self.from).value(&self.to).value(&self.cause);
     }
 }
 
@@ -451,11 +447,7 @@ pub struct TransitionRefused {
 
 impl Encode for TransitionRefused {
     fn encode(&self, out: &mut Writer) {
-        out.u8(BODY_VERSION)
-            .value(&self.from)
-            .value(&self.to)
-            .value(&self.way)
-            .value(&self.ground);
+        out.u8(BODY_VERSION).value(&self.from).value(&self.to).value(&self.way).value(&self.ground);
     }
 }
 

@@ -59,9 +59,7 @@ pub use edges::{
     AdvanceTo, ConstitutionalEscalateTo, Downgrade, Edge, EscalateTo, GovernedDowngradeTo, HoldTo,
     ReleaseTo, RestrictTo, ReviewTo, StepBackTo, legal_edge,
 };
-pub use transition::{
-    PendingAudience, RecordMismatch, Rejected, Transition, Unconfirmed,
-};
+pub use transition::{PendingAudience, RecordMismatch, Rejected, Transition, Unconfirmed};
 
 pub(in crate::audience) use transition::{check_record, stream_of};
 
@@ -322,9 +320,8 @@ impl<S: AudienceState> Audience<S> {
         S: ReleaseTo<Base>,
     {
         let (subject, head) = (&self.core.subject, self.core.head.digest());
-        let evidence = approval
-            .spend(subject, head, <S as Edge<Base>>::ROW, now)
-            .map(Cause::Approval);
+        let evidence =
+            approval.spend(subject, head, <S as Edge<Base>>::ROW, now).map(Cause::Approval);
         self.spend(evidence)
     }
 
@@ -342,9 +339,8 @@ impl<S: AudienceState> Audience<S> {
         S: ReleaseTo<Restricted>,
     {
         let (subject, head) = (&self.core.subject, self.core.head.digest());
-        let evidence = approval
-            .spend(subject, head, <S as Edge<Restricted>>::ROW, now)
-            .map(Cause::Approval);
+        let evidence =
+            approval.spend(subject, head, <S as Edge<Restricted>>::ROW, now).map(Cause::Approval);
         self.spend(evidence)
     }
 
@@ -362,8 +358,7 @@ impl<S: AudienceState> Audience<S> {
         S: ReviewTo<Hold>,
     {
         let (subject, head) = (&self.core.subject, self.core.head.digest());
-        let evidence =
-            review.spend(subject, head, <S as Edge<Hold>>::ROW, now).map(Cause::Review);
+        let evidence = review.spend(subject, head, <S as Edge<Hold>>::ROW, now).map(Cause::Review);
         self.spend(evidence)
     }
 

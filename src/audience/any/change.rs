@@ -3,10 +3,10 @@
 use alloc::vec::Vec;
 
 use crate::audience::any::AnyAudience;
+use crate::audience::causes::EscalationTrigger;
 use crate::audience::lineage::{
     Cause, ConstitutionalCheck, EnvelopeBlock, LineageEvent, TransitionRefused,
 };
-use crate::audience::causes::EscalationTrigger;
 use crate::audience::state::State;
 use crate::audience::typed::{Core, RecordMismatch, Review, Unconfirmed, check_record, stream_of};
 use crate::encode::{Encode, Writer};
@@ -164,11 +164,9 @@ impl Change {
     }
 
     fn outcome(&self) -> (State, Review) {
-        self.entries
-            .iter()
-            .fold((self.from, self.core.review), |(state, review), entry| {
-                entry.apply(state, review)
-            })
+        self.entries.iter().fold((self.from, self.core.review), |(state, review), entry| {
+            entry.apply(state, review)
+        })
     }
 }
 

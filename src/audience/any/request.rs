@@ -92,11 +92,8 @@ impl Refused {
     /// where the table has the edge; in HOLD and ESCALATED it makes the review urgent.
     pub fn checked(self, kernel: &KernelVerdict) -> Change {
         let state = self.audience.state();
-        let check = ConstitutionalCheck {
-            state,
-            kernel: kernel.digest(),
-            finding: kernel.decision(),
-        };
+        let check =
+            ConstitutionalCheck { state, kernel: kernel.digest(), finding: kernel.decision() };
         let escalation = match kernel.decision() {
             KernelDecision::Violation(rule) => {
                 let cause = match state {

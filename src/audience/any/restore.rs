@@ -92,10 +92,7 @@ pub struct Restore {
 impl Restore {
     /// Starts with an audience that has no record: it is in INIT (ASM2-3.1).
     pub const fn new(subject: SubjectId) -> Self {
-        Self {
-            core: Core { subject, head: Head::EMPTY, review: Review::None },
-            state: State::Init,
-        }
+        Self { core: Core { subject, head: Head::EMPTY, review: Review::None }, state: State::Init }
     }
 
     /// Takes the next record.

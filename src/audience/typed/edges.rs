@@ -151,7 +151,10 @@ const fn proved(from: State, to: State) -> &'static table::Edge {
     }
 }
 
-#[expect(clippy::panic, reason = "evaluated by the compiler only: an `Edge` without a row must not compile")]
+#[expect(
+    clippy::panic,
+    reason = "evaluated by the compiler only: an `Edge` without a row must not compile"
+)]
 const fn panic_at_compile_time() -> ! {
     panic!("an `Edge` implementation names a pair that is not in the table")
 }

@@ -29,10 +29,7 @@ impl<S: AudienceState, T: AudienceState> fmt::Debug for Transition<S, T> {
 
 impl<S: AudienceState, T: AudienceState> Transition<S, T> {
     pub(super) fn new(core: Core, event: LineageEvent) -> Self {
-        Self {
-            pending: PendingAudience { core, event, state: PhantomData },
-            from: PhantomData,
-        }
+        Self { pending: PendingAudience { core, event, state: PhantomData }, from: PhantomData }
     }
 
     /// What is to be recorded.
@@ -135,10 +132,7 @@ pub(in crate::audience) fn check_record(
 ) -> Result<Head, RecordMismatch> {
     let stream = record.stream();
     if stream.kind() != StreamKind::Audience || stream.name() != subject.name() {
-        return Err(RecordMismatch::Stream {
-            expected: stream_of(subject),
-            found: stream.clone(),
-        });
+        return Err(RecordMismatch::Stream { expected: stream_of(subject), found: stream.clone() });
     }
     let found = Head::new(record.sequence(), record.previous());
     if found != head {
@@ -252,7 +246,10 @@ impl<S: AudienceState> Rejected<S> {
 
 impl<S: AudienceState> fmt::Debug for Rejected<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Rejected").field("audience", &self.audience).field("why", &self.why).finish()
+        f.debug_struct("Rejected")
+            .field("audience", &self.audience)
+            .field("why", &self.why)
+            .finish()
     }
 }
 
