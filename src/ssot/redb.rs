@@ -224,7 +224,7 @@ impl RedbStore {
         read: impl FnOnce(&ReadTables) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
         self.shared.ensure_known()?;
-        self.shared.guarded(|| read(&ReadTables::open(&self.shared.begin_read()?)?))
+        self.shared.guarded(|| read(&ReadTables::new(self.shared.begin_read()?)))
     }
 }
 

@@ -21,7 +21,7 @@ const GROUP_BATCHES: usize = 1024;
 /// No batch is added to a transaction that is this large, in bytes of bodies and payloads.
 const GROUP_BYTES: usize = 16 << 20;
 
-type Answer = Result<Committed, AppendError>;
+pub(super) type Answer = Result<Committed, AppendError>;
 
 #[derive(Debug)]
 struct Job {
@@ -95,7 +95,7 @@ fn weight(batch: &Batch) -> usize {
 }
 
 /// Commits a group; one answer for each batch, in order.
-fn commit(shared: &Shared, batches: Vec<Batch>) -> Vec<Answer> {
+pub(super) fn commit(shared: &Shared, batches: Vec<Batch>) -> Vec<Answer> {
     let count = batches.len();
     if let Err(error) = shared.ensure_known() {
         let error = Shown::new(&error);

@@ -71,37 +71,12 @@ pub(super) fn format(transaction: &ReadTransaction) -> Result<Result<u32, String
     Ok(Ok(u32::from_le_bytes(bytes)))
 }
 
-/// The tables within one transaction of either kind.
-pub(super) struct Tables<R, H, S, P> {
-    records: R,
-    heads: H,
-    streams: S,
-    payloads: P,
-}
-
-pub(super) type ReadTables = Tables<
-    redb::ReadOnlyTable<u64, &'static [u8]>,
-    redb::ReadOnlyTable<&'static [u8], &'static [u8]>,
-    redb::ReadOnlyTable<(&'static [u8], u64), u64>,
-    redb::ReadOnlyTable<&'static [u8], &'static [u8]>,
->;
-
-pub(super) type WriteTables<'t> = Tables<
-    Table<'t, u64, &'static [u8]>,
-    Table<'t, &'static [u8], &'static [u8]>,
-    Table<'t, (&'static [u8], u64), u64>,
-    Table<'t, &'static [u8], &'static [u8]>,
->;
-
-impl ReadTables {
-    pub(super) fn open(transaction: &ReadTransaction) -> Result<Self, StoreError> {
-        Ok(Self {
-            records: transaction.open_table(RECORDS).map_err(opening)?,
-            heads: transaction.open_table(HEADS).map_err(opening)?,
-            streams: transaction.open_table(STREAMS).map_err(opening)?,
-            payloads: transaction.open_table(PAYLOADS).map_err(opening)?,
-        })
-    }
+/// The tables as a writer sees them: with what the transaction wrote so far.
+pub(super) struct WriteTables<'t> {
+    records: Table<'t, u64, &'static [u8]>,
+    heads: Table<'t, &'static [u8], &'static [u8]>,
+    streams: Table<'t, (&'static [u8], u64), u64>,
+    payloads: Table<'t, &'static [u8], &'static [u8]>,
 }
 
 impl<'t> WriteTables<'t> {
@@ -141,29 +116,26 @@ impl<'t> WriteTables<'t> {
     }
 }
 
-impl<R, H, S, P> Tables<R, H, S, P>
-where
-    R: ReadableTable<u64, &'static [u8]>,
-    H: ReadableTable<&'static [u8], &'static [u8]>,
-    S: ReadableTable<(&'static [u8], u64), u64>,
-    P: ReadableTable<&'static [u8], &'static [u8]>,
-{
-    /// One more than the index of the last record.
+/// The tables as one reader sees them all along; each call opens those it needs.
+pub(super) struct ReadTables(ReadTransaction);
+
+impl ReadTables {
+    pub(super) const fn new(transaction: ReadTransaction) -> Self {
+        Self(transaction)
+    }
+
     pub(super) fn len(&self) -> Result<u64, StoreError> {
-        let last = self.records.last().map_err(reading)?;
-        Ok(last.map_or(0, |(index, _)| index.value().saturating_add(1)))
+        length(&self.0.open_table(RECORDS).map_err(opening)?)
     }
 
     pub(super) fn head(&self, stream: &StreamId) -> Result<Head, StoreError> {
-        match self.heads.get(key(stream).as_slice()).map_err(reading)? {
-            Some(value) => head_from(value.value(), stream),
-            None => Ok(Head::EMPTY),
-        }
+        head(&self.0.open_table(HEADS).map_err(opening)?, stream)
     }
 
     pub(super) fn read(&self, from: u64, limit: usize) -> Result<Vec<Stored>, StoreError> {
+        let records = self.0.open_table(RECORDS).map_err(opening)?;
         let mut out = Vec::new();
-        for row in self.records.range(from..).map_err(reading)?.take(limit) {
+        for row in records.range(from..).map_err(reading)?.take(limit) {
             let (index, value) = row.map_err(reading)?;
             out.push(stored(value.value(), index.value())?);
         }
@@ -176,13 +148,15 @@ where
         from: u64,
         limit: usize,
     ) -> Result<Vec<Stored>, StoreError> {
+        let streams = self.0.open_table(STREAMS).map_err(opening)?;
+        let records = self.0.open_table(RECORDS).map_err(opening)?;
         let key = key(stream);
         let range = (key.as_slice(), from)..=(key.as_slice(), u64::MAX);
         let mut out = Vec::new();
-        for row in self.streams.range(range).map_err(reading)?.take(limit) {
+        for row in streams.range(range).map_err(reading)?.take(limit) {
             let (at, index) = row.map_err(reading)?;
             let (sequence, index) = (at.value().1, index.value());
-            let Some(value) = self.records.get(index).map_err(reading)? else {
+            let Some(value) = records.get(index).map_err(reading)? else {
                 return Err(damaged(format!(
                     "record {sequence} of `{stream}` is said to be record {index}, which is missing"
                 )));
@@ -197,13 +171,14 @@ where
         after: Option<&StreamId>,
         limit: usize,
     ) -> Result<Vec<(StreamId, Head)>, StoreError> {
+        let heads = self.0.open_table(HEADS).map_err(opening)?;
         let start = after.map(key);
         let start = start
             .as_ref()
             .map_or(core::ops::Bound::Unbounded, |key| core::ops::Bound::Excluded(key.as_slice()));
         let mut out = Vec::new();
         let range = (start, core::ops::Bound::Unbounded);
-        for row in self.heads.range::<&[u8]>(range).map_err(reading)?.take(limit) {
+        for row in heads.range::<&[u8]>(range).map_err(reading)?.take(limit) {
             let (key, head) = row.map_err(reading)?;
             let stream = stream_from(key.value())?;
             let head = head_from(head.value(), &stream)?;
@@ -213,23 +188,40 @@ where
     }
 
     pub(super) fn payload(&self, digest: &Digest) -> Result<Option<Arc<[u8]>>, StoreError> {
-        let value = self.payloads.get(digest.as_bytes().as_slice()).map_err(reading)?;
+        let payloads = self.0.open_table(PAYLOADS).map_err(opening)?;
+        let value = payloads.get(digest.as_bytes().as_slice()).map_err(reading)?;
         Ok(value.map(|value| value.value().into()))
     }
 }
 
 impl View for WriteTables<'_> {
     fn next_index(&self) -> Result<u64, StoreError> {
-        self.len()
+        length(&self.records)
     }
 
     fn head(&self, stream: &StreamId) -> Result<Head, StoreError> {
-        Tables::head(self, stream)
+        head(&self.heads, stream)
     }
 
     fn keeps_other(&self, digest: &Digest, bytes: &[u8]) -> Result<bool, StoreError> {
         let kept = self.payloads.get(digest.as_bytes().as_slice()).map_err(reading)?;
         Ok(kept.is_some_and(|kept| kept.value() != bytes))
+    }
+}
+
+/// One more than the index of the last record.
+fn length(records: &impl ReadableTable<u64, &'static [u8]>) -> Result<u64, StoreError> {
+    let last = records.last().map_err(reading)?;
+    Ok(last.map_or(0, |(index, _)| index.value().saturating_add(1)))
+}
+
+fn head(
+    heads: &impl ReadableTable<&'static [u8], &'static [u8]>,
+    stream: &StreamId,
+) -> Result<Head, StoreError> {
+    match heads.get(key(stream).as_slice()).map_err(reading)? {
+        Some(value) => head_from(value.value(), stream),
+        None => Ok(Head::EMPTY),
     }
 }
 

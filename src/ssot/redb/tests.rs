@@ -255,6 +255,47 @@ fn concurrent_appends_share_commits_and_a_conflict_fails_only_itself() {
     assert_eq!(verify(ledger.store(), |_| {}).unwrap().records, appends + 1);
 }
 
+/// Two batches for the same new stream, one for another: the second is in conflict with
+/// the first, which is in the same group.
+fn group() -> Vec<Batch> {
+    let [a, b] = [stream("a"), stream("b")];
+    vec![
+        batch(&a, Head::EMPTY, b"1"),
+        batch(&a, Head::EMPTY, b"2"),
+        Batch::new(Timestamp::default()),
+        batch(&b, Head::EMPTY, b"3"),
+    ]
+}
+
+#[test]
+fn a_group_is_one_commit_and_each_batch_sees_those_before_it() {
+    let disk = Disk::default();
+    let store = on(&disk).unwrap();
+    let flushes = disk.0.lock().unwrap().flushes;
+    let answers = committer::commit(&store.shared, group());
+    assert_eq!((store.commits(), disk.0.lock().unwrap().flushes), (1, flushes + 1));
+    let head = store.head(&stream("a")).unwrap();
+    assert_eq!(answers[0].as_ref().unwrap().records[0].head(), head);
+    assert!(matches!(&answers[1], Err(AppendError::Conflict { found, .. }) if *found == head));
+    assert!(matches!(&answers[2], Err(AppendError::Refused { .. })));
+    assert_eq!(answers[3].as_ref().unwrap().records[0].index(), 1);
+    assert_eq!(answers.len(), 4);
+}
+
+#[test]
+fn a_group_whose_commit_fails_tells_each_batch_what_is_known() {
+    let disk = Disk::default();
+    let store = on(&disk).unwrap();
+    disk.change(|platter| platter.fail_flush_after = Some(platter.flushes));
+    let answers = committer::commit(&store.shared, group());
+    assert!(matches!(answers[0], Err(AppendError::Unknown(_))));
+    // It was in conflict with a batch of which nothing is known: only that it wasn't written.
+    assert!(matches!(answers[1], Err(AppendError::Failed(_))));
+    assert!(matches!(answers[2], Err(AppendError::Refused { .. })));
+    assert!(matches!(answers[3], Err(AppendError::Unknown(_))));
+    assert_eq!((answers.len(), store.commits()), (4, 0));
+}
+
 #[test]
 fn a_group_with_nothing_to_write_commits_nothing() {
     let disk = Disk::default();
