@@ -192,6 +192,11 @@ impl<P: Position> Route<P> {
         Self::at(core)
     }
 
+    /// What the Identity System found; nothing before Step 1 is passed.
+    pub fn identity(&self) -> &IdentityFinding {
+        &self.core.identity
+    }
+
     /// What the Safety System found, once Step 5 is passed.
     pub fn safety(&self) -> Option<&SafetyFinding> {
         self.core.safety.as_ref()

@@ -11,6 +11,7 @@ use core::fmt;
 
 use crate::governance::{ApprovalRequest, BacktrackAuthorization};
 use crate::id::LayerId;
+use crate::identity::IdentityFinding;
 use crate::intent::Submission;
 use crate::memory::MemoryConflict;
 use crate::routing::evidence::EvidenceBlock;
@@ -163,6 +164,11 @@ impl SafetyBlocked {
     /// What the Safety System found; none when there was no intent to assess.
     pub const fn finding(&self) -> Option<&SafetyFinding> {
         self.core.safety.as_ref()
+    }
+
+    /// What the Identity System found.
+    pub const fn identity(&self) -> &IdentityFinding {
+        &self.core.identity
     }
 
     /// What was submitted.

@@ -17,7 +17,7 @@ use crate::routing::evidence::EvidenceBlock;
 use crate::routing::route::{GovernanceView, Reception, Route, SafetyView, Sealed};
 use crate::routing::router::mandate::{Mandate, Moving};
 use crate::routing::stop::Stop;
-use crate::routing::terminal::GovernanceStop;
+use crate::routing::terminal::{GovernanceStop, Terminal as _};
 use crate::ssot::ledger::Receipt;
 use crate::ssot::record::{Draft, RecordKind};
 use crate::ssot::store::{Batch, Store};
@@ -83,21 +83,18 @@ impl<E: Engines, S: Store, C: Clock> Router<E, S, C> {
             staleness_millis: route.staleness(&live.facts),
         };
         let assessed = route.assess(engines.safety(), &view);
-        let finding = match &assessed {
-            Ok(route) => route.safety(),
-            Err(stop) => stop.finding(),
+        *mandate = match &assessed {
+            Ok(route) => {
+                let intent = route.submission().intent();
+                let identity = route.identity();
+                self.mandate(session, live, route.safety(), identity, route.evidence(), intent, now)
+            }
+            Err(stop) => {
+                let intent = stop.submission().intent();
+                let identity = stop.identity();
+                self.mandate(session, live, stop.finding(), identity, stop.evidence(), intent, now)
+            }
         };
-        let evidence = match &assessed {
-            Ok(route) => route.evidence(),
-            Err(stop) => crate::routing::terminal::Terminal::evidence(stop),
-        };
-        if let Some(finding) = finding {
-            let intent = match &assessed {
-                Ok(route) => route.submission().intent(),
-                Err(stop) => stop.submission().intent(),
-            };
-            *mandate = self.mandate(session, live, finding, evidence, intent, now);
-        }
         let mut route = assessed?;
         if let Some((verdict, reason)) = mandate.stops() {
             return Err(route.overridden(verdict, reason).into());

@@ -14,7 +14,7 @@ use crate::audience::matrix::MatrixDecision;
 use crate::audience::state::State;
 use crate::governance::{Authority, GovernanceEngine, KernelInput};
 use crate::id::Subsystem;
-use crate::identity::Session;
+use crate::identity::{IdentityFinding, Session};
 use crate::intent::Intent;
 use crate::risk::Risk;
 use crate::routing::desk::Live;
@@ -143,17 +143,19 @@ impl Moving {
 
 impl<E: Engines, S: Store, C: Clock> Router<E, S, C> {
     /// The one mandated move that follows from what the route found.
+    #[expect(clippy::too_many_arguments, reason = "each is one fact of the assessment")]
     pub(super) fn mandate(
         &self,
         session: &Session,
         live: &Live<Profile<E>>,
-        finding: &SafetyFinding,
+        finding: Option<&SafetyFinding>,
+        identity: &IdentityFinding,
         block: &EvidenceBlock,
         intent: Option<&Intent>,
         now: Timestamp,
     ) -> Mandate {
         let from = live.audience.state();
-        let Some(intent) = intent else { return Mandate::stay(from) };
+        let (Some(finding), Some(intent)) = (finding, intent) else { return Mandate::stay(from) };
         let profile = live.class_profile(session, finding.risk, now);
         let classification = self.rules.classifier.classify(&profile);
         let matrix = self.rules.matrix.verdict(classification.class(), intent.kind().tier);
@@ -166,12 +168,11 @@ impl<E: Engines, S: Store, C: Clock> Router<E, S, C> {
             label: intent.label(),
             lineage_intact: true,
         });
-        let anomaly = anomaly;
         let mut escalation = EscalationTriggers::NONE;
         let mut hold = HoldTriggers::NONE;
-        if anomaly >= Risk::ESCALATION {
+        if identity.anomaly >= Risk::ESCALATION {
             escalation = escalation.with(EscalationTrigger::IdentityAnomaly);
-        } else if anomaly >= INCONSISTENT {
+        } else if identity.anomaly >= INCONSISTENT {
             hold = hold.with(HoldTrigger::IdentityInconsistency);
         }
         let mandated = evaluate(
