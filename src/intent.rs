@@ -17,13 +17,19 @@ use crate::provenance::Label;
 use crate::value::Value;
 use crate::verdict::{CapabilityTier, SafetyFlags};
 
-pub use catalogue::{Catalogue, IntentError};
+pub use catalogue::{Catalogue, CatalogueBuilder, CatalogueError, IntentError, KindSpec};
+pub use intake::{Expanded, Malformed, Submission};
+pub use label::LabelContext;
 pub use package::{IntentEngine, PackageInput, RoutingPackage};
 pub use routing_id::{RoutingComponents, RoutingId};
 
+mod canonical;
 pub mod catalogue;
+pub mod intake;
+pub mod label;
 pub mod package;
 pub mod routing_id;
+pub mod schema;
 #[cfg(test)]
 pub(crate) mod testing;
 

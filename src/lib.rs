@@ -16,6 +16,8 @@ pub mod governance;
 pub mod id;
 pub mod identity;
 pub mod intent;
+#[cfg(feature = "files")]
+pub mod json;
 pub mod limits;
 pub mod memory;
 pub mod modeling;
