@@ -24,6 +24,8 @@ pub use routing_id::{RoutingComponents, RoutingId};
 pub mod catalogue;
 pub mod package;
 pub mod routing_id;
+#[cfg(test)]
+pub(crate) mod testing;
 
 /// What the user wants in the end, in their own words.
 #[derive(Debug, Clone, PartialEq, Eq)]
