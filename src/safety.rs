@@ -21,9 +21,7 @@ use crate::risk::Risk;
 use crate::time::Timestamp;
 use crate::verdict::{Drift, EnvelopeVerdict, Narrowing, Reason, SafetyFlags};
 
-pub use dimension::{
-    Combine, Contribution, DIMENSIONS, Dimension, RiskSource, SOURCES, Signals,
-};
+pub use dimension::{Combine, Contribution, DIMENSIONS, Dimension, RiskSource, SOURCES, Signals};
 pub use engine::SafetySystem;
 pub use envelope::{
     Assessment, Bounds, ENVELOPE_VERSION, Envelope, EnvelopeError, EnvelopeParts, LimitRule,

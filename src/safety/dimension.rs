@@ -131,7 +131,7 @@ sources! {
     IdentityAnomaly = "identity-anomaly", Identity;
     /// Surprise found at Step 3.
     Surprise = "surprise", Behaviour;
-    /// Drift found at Step 3: none 0, soft 400,000, hard 900,000.
+    /// Drift found at Step 3: none 0, soft 300,000, hard 600,000. Governance rules on it (D-22).
     Drift = "drift", Behaviour;
     /// The most sensitive argument of an intent that leaves the organisation:
     /// public 0, internal 150,000, personal 450,000, secret 1,000,000.
@@ -155,7 +155,7 @@ sources! {
     Reach = "reach", BlastRadius;
     /// It moves money: 150,000.
     Money = "money", BlastRadius;
-    /// Many targets at once: 400,000.
+    /// Many targets at once: 200,000.
     Bulk = "bulk", BlastRadius;
     /// It cannot be taken back: 450,000.
     Irreversible = "irreversible", Reversibility;
@@ -232,16 +232,20 @@ pub struct Contribution {
 impl fmt::Display for Contribution {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let unknown = if self.unknown { " (unknown)" } else { "" };
-        write!(f, "{} {}{unknown} x {} = {}", self.source, self.value, self.weight, self.contribution)
+        write!(
+            f,
+            "{} {}{unknown} x {} = {}",
+            self.source, self.value, self.weight, self.contribution
+        )
     }
 }
 
 impl Combine {
     /// Combines the contributions of one dimension, in their order.
-    pub(crate) fn apply<'a>(self, parts: impl Iterator<Item = &'a Contribution>) -> Risk {
+    pub(super) fn apply(self, parts: &[Contribution]) -> Risk {
         match self {
-            Self::NoisyOr => parts.fold(Risk::ZERO, |sum, part| sum.or(part.contribution)),
-            Self::Max => parts.fold(Risk::ZERO, |most, part| most.max(part.contribution)),
+            Self::NoisyOr => parts.iter().fold(Risk::ZERO, |sum, part| sum.or(part.contribution)),
+            Self::Max => parts.iter().fold(Risk::ZERO, |most, part| most.max(part.contribution)),
             Self::Weighted => {
                 let (mut sum, mut weights) = (0_u64, 0_u64);
                 for part in parts {
@@ -298,14 +302,14 @@ mod tests {
             }
         };
         let parts = [part(500_000, 1_000_000), part(500_000, 500_000)];
-        assert_eq!(Combine::NoisyOr.apply(parts.iter()).ppm(), 625_000);
-        assert_eq!(Combine::Max.apply(parts.iter()).ppm(), 500_000);
-        assert_eq!(Combine::Weighted.apply(parts.iter()).ppm(), 500_000);
+        assert_eq!(Combine::NoisyOr.apply(&parts).ppm(), 625_000);
+        assert_eq!(Combine::Max.apply(&parts).ppm(), 500_000);
+        assert_eq!(Combine::Weighted.apply(&parts).ppm(), 500_000);
         let uneven = [part(1, 1_000_000), part(0, 500_000)];
-        assert_eq!(Combine::Weighted.apply(uneven.iter()).ppm(), 1, "rounded up");
+        assert_eq!(Combine::Weighted.apply(&uneven).ppm(), 1, "rounded up");
         for rule in [Combine::NoisyOr, Combine::Max, Combine::Weighted] {
-            assert_eq!(rule.apply([].iter()), Risk::ZERO);
-            assert_eq!(rule.apply([part(700_000, 0)].iter()), Risk::ZERO);
+            assert_eq!(rule.apply(&[]), Risk::ZERO);
+            assert_eq!(rule.apply(&[part(700_000, 0)]), Risk::ZERO);
         }
     }
 }

@@ -49,15 +49,15 @@ impl SafetySystem {
         let mut narrowing = Narrowing::default();
         let overall = self.envelope.parts().overall.decide(found.overall());
         let dimensions = Dimension::ALL.into_iter().filter(|d| self.envelope.limited(found, *d));
-        let reached = dimensions
-            .map(Some)
-            .chain((overall >= EnvelopeDecision::Limit).then_some(None));
+        let reached =
+            dimensions.map(Some).chain((overall >= EnvelopeDecision::Limit).then_some(None));
         for place in reached {
             let mut covered = false;
             for (_, rule) in &self.envelope.parts().limits {
                 let here = rule.dimensions.is_empty()
                     || place.is_some_and(|dimension| rule.dimensions.contains(&dimension));
-                let kind = rule.kinds.as_ref().is_none_or(|kinds| kinds.contains(&intent.kind().id));
+                let kind =
+                    rule.kinds.as_ref().is_none_or(|kinds| kinds.contains(&intent.kind().id));
                 if here && kind && flags.contains(rule.flags_all) {
                     covered = true;
                     narrowing.absorb(Narrowing {
@@ -148,8 +148,8 @@ fn signals(input: &SafetyInput<'_>, flags: SafetyFlags, full_age: u64) -> Signal
     };
     let drift = match input.drift {
         Drift::None => 0,
-        Drift::Soft => 400_000,
-        Drift::Hard => 900_000,
+        Drift::Soft => 300_000,
+        Drift::Hard => 600_000,
     };
     let graded = |acting, looking| if effect { acting } else { looking };
     Signals::UNKNOWN
@@ -167,10 +167,7 @@ fn signals(input: &SafetyInput<'_>, flags: SafetyFlags, full_age: u64) -> Signal
             RiskSource::UnvouchedArgument,
             if nameless { None } else { when(unvouched, graded(200_000, 50_000)) },
         )
-        .with(
-            RiskSource::OutsideContext,
-            when(input.context.is_outside(), graded(250_000, 50_000)),
-        )
+        .with(RiskSource::OutsideContext, when(input.context.is_outside(), graded(250_000, 50_000)))
         .with(
             RiskSource::FactAge,
             if input.staleness_millis == 0 { Some(Risk::ZERO) } else { age.map(Risk::saturating) },
@@ -186,7 +183,7 @@ fn signals(input: &SafetyInput<'_>, flags: SafetyFlags, full_age: u64) -> Signal
         .with(RiskSource::Capability, Some(Risk::saturating(capability)))
         .with(RiskSource::Reach, when(has(SafetyFlags::EXTERNAL), 150_000))
         .with(RiskSource::Money, when(has(SafetyFlags::FINANCIAL), 150_000))
-        .with(RiskSource::Bulk, when(has(SafetyFlags::BULK), 400_000))
+        .with(RiskSource::Bulk, when(has(SafetyFlags::BULK), 200_000))
         .with(RiskSource::Irreversible, when(has(SafetyFlags::IRREVERSIBLE), 450_000))
         .with(RiskSource::AudienceState, Some(Risk::saturating(state)))
 }
@@ -218,7 +215,8 @@ impl SafetyEngine for SafetySystem {
             // or an audience on HOLD could never be found fit for release.
         }
         if privileged(intent, flags) && input.state != State::Privileged {
-            let detail = format!("privileged operation, expected PRIVILEGED, found {}", input.state);
+            let detail =
+                format!("privileged operation, expected PRIVILEGED, found {}", input.state);
             reasons.push(Reason::new(ReasonCode::StateInsufficient).detail(detail));
             strictest = EnvelopeDecision::Block;
         }

@@ -201,11 +201,8 @@ impl Default for EnvelopeParts {
             hold: Risk::saturating(hold),
             block: Risk::saturating(block),
         };
-        let bounds = |combine, thresholds| Bounds {
-            combine,
-            share: Risk::saturating(250_000),
-            thresholds,
-        };
+        let bounds =
+            |combine, thresholds| Bounds { combine, share: Risk::saturating(250_000), thresholds };
         let (or, max) = (Combine::NoisyOr, Combine::Max);
         Self {
             version: ENVELOPE_VERSION.into(),
@@ -218,12 +215,18 @@ impl Default for EnvelopeParts {
                 bounds(max, at(600_000, 750_000, 950_000)),
                 bounds(max, at(600_000, 750_000, 900_000)),
                 bounds(max, at(600_000, 750_000, 900_000)),
-                bounds(max, at(700_000, 850_000, 1_000_000)),
+                bounds(max, at(500_000, 700_000, 900_000)),
                 bounds(or, at(650_000, 750_000, 900_000)),
                 bounds(max, at(600_000, 800_000, 950_000)),
                 bounds(max, at(400_000, 600_000, 900_000)),
             ],
-            weights: [Risk::MAX; SOURCES],
+            // Surprise is Governance's to rule on, and an old fact is no crime: by themselves
+            // neither reaches the risk that restricts an audience.
+            weights: RiskSource::ALL.map(|source| match source {
+                RiskSource::Surprise => Risk::saturating(500_000),
+                RiskSource::FactAge => Risk::saturating(550_000),
+                _ => Risk::MAX,
+            }),
             limits: Vec::new(),
             forbidden: Vec::new(),
         }
@@ -277,6 +280,21 @@ impl Envelope {
         Self { digest: Domain::Envelope.hash(&parts.to_canonical()), parts }
     }
 
+    /// Kinds that its rules name and the catalogue does not have, each with its rule:
+    /// `catalogue` gives the kinds that exist.
+    pub fn unknown_kinds<'a>(
+        &self,
+        catalogue: impl IntoIterator<Item = &'a str>,
+    ) -> Vec<(RuleId, KindId)> {
+        let known: BTreeSet<&str> = catalogue.into_iter().collect();
+        let limits = self.parts.limits.iter().map(|(id, rule)| (id, rule.kinds.as_ref()));
+        let forbidden = self.parts.forbidden.iter().map(|(id, rule)| (id, rule.kinds.as_ref()));
+        let named = limits.chain(forbidden);
+        let kinds = named.flat_map(|(id, kinds)| kinds.into_iter().flatten().map(move |k| (id, k)));
+        let unknown = kinds.filter(|(_, kind)| !known.contains(kind.as_str()));
+        unknown.map(|(id, kind)| (id.clone(), kind.clone())).collect()
+    }
+
     /// The digest of everything it decides by.
     pub const fn digest(&self) -> Digest {
         self.digest
@@ -304,9 +322,10 @@ impl Envelope {
         let mut risks = [Risk::ZERO; DIMENSIONS];
         let (mut highest, mut joint) = (Risk::ZERO, Risk::ZERO);
         let mut decision = EnvelopeDecision::Allow;
-        let scored = risks.iter_mut().zip(&parts.dimensions);
-        for ((risk, bounds), dimension) in scored.zip(Dimension::ALL) {
-            let of = contributions.iter().filter(|part| part.source.dimension() == dimension);
+        // Sources of one dimension stand together, in the order of the dimensions.
+        let by_dimension =
+            contributions.chunk_by(|a, b| a.source.dimension() == b.source.dimension());
+        for ((risk, bounds), of) in risks.iter_mut().zip(&parts.dimensions).zip(by_dimension) {
             *risk = bounds.combine.apply(of);
             highest = highest.max(*risk);
             joint = joint.or(risk.scale(bounds.share));
@@ -340,8 +359,8 @@ impl Envelope {
     pub fn explain(&self, assessment: &Assessment) -> Vec<Reason> {
         let mut reasons = Vec::new();
         let overall = ("overall", assessment.overall, &self.parts.overall);
-        let each = Dimension::ALL
-            .map(|d| (d.name(), assessment.risk(d), &self.bounds(d).thresholds));
+        let each =
+            Dimension::ALL.map(|d| (d.name(), assessment.risk(d), &self.bounds(d).thresholds));
         for (place, risk, thresholds) in core::iter::once(overall).chain(each) {
             let decision = thresholds.decide(risk);
             let code = match decision {
@@ -351,7 +370,8 @@ impl Envelope {
                 EnvelopeDecision::Block => ReasonCode::RiskBlock,
             };
             let threshold = thresholds.threshold(decision);
-            reasons.push(Reason::new(code).detail(format!("{place} {risk}, threshold {threshold}")));
+            reasons
+                .push(Reason::new(code).detail(format!("{place} {risk}, threshold {threshold}")));
         }
         reasons.extend(assessment.reasons());
         reasons
@@ -450,9 +470,10 @@ impl Assessment {
                 continue;
             }
             let mut detail = format!("{dimension} {risk}");
-            let parts = self.contributions.iter().filter(|p| {
-                p.source.dimension() == dimension && p.contribution > Risk::ZERO
-            });
+            let parts = self
+                .contributions
+                .iter()
+                .filter(|p| p.source.dimension() == dimension && p.contribution > Risk::ZERO);
             for (i, part) in parts.enumerate() {
                 let joint = if i == 0 { ": " } else { "; " };
                 // Writing to a text cannot fail.

@@ -28,10 +28,14 @@ fn outside() -> Label {
 }
 
 fn mail(recipient: Label) -> Intent {
-    Sample::new("mail.send", CapabilityTier::Commit, SafetyFlags::EFFECT.union(SafetyFlags::EXTERNAL))
-        .argument("recipient", "bob@example.org", recipient)
-        .argument("body", "hello", Source::User.into())
-        .build()
+    Sample::new(
+        "mail.send",
+        CapabilityTier::Commit,
+        SafetyFlags::EFFECT.union(SafetyFlags::EXTERNAL),
+    )
+    .argument("recipient", "bob@example.org", recipient)
+    .argument("body", "hello", Source::User.into())
+    .build()
 }
 
 fn input<'a>(intent: &'a Intent, context: &'a Label) -> SafetyInput<'a> {
@@ -209,9 +213,8 @@ proptest! {
 
 #[test]
 fn every_threshold_is_reached_at_its_own_value() {
-    let mut parts = EnvelopeParts::default();
-    parts.overall =
-        Thresholds { limit: Risk::MAX, hold: Risk::MAX, block: Risk::MAX };
+    let mut parts = EnvelopeParts { weights: [Risk::MAX; SOURCES], ..EnvelopeParts::default() };
+    parts.overall = Thresholds { limit: Risk::MAX, hold: Risk::MAX, block: Risk::MAX };
     let envelope = Envelope::new(parts).unwrap();
     for dimension in Dimension::ALL {
         let bounds = envelope.bounds(dimension);
@@ -244,12 +247,12 @@ fn thresholds_meet_where_they_are_equal() {
 fn unknown_is_not_zero_and_says_so() {
     let envelope = Envelope::default();
     let known = envelope.assess(&quiet());
-    let blank = envelope.assess(&quiet().with(RiskSource::Surprise, None));
-    assert_eq!(known.risk(Dimension::Behaviour), Risk::ZERO);
-    assert_eq!(blank.risk(Dimension::Behaviour), risk(500_000));
+    let blank = envelope.assess(&quiet().with(RiskSource::Snapshot, None));
+    assert_eq!(known.risk(Dimension::Staleness), Risk::ZERO);
+    assert_eq!(blank.risk(Dimension::Staleness), risk(500_000));
     let text = blank.reasons().iter().map(ToString::to_string).collect::<Vec<_>>().join("\n");
     assert!(
-        text.contains("behaviour 0.500000: surprise 0.500000 (unknown) x 1.000000 = 0.500000"),
+        text.contains("staleness 0.500000: snapshot 0.500000 (unknown) x 1.000000 = 0.500000"),
         "{text}"
     );
 }
@@ -258,7 +261,7 @@ fn unknown_is_not_zero_and_says_so() {
 fn asm2_4_10_the_default_envelope_has_a_known_digest() {
     assert_eq!(
         Envelope::default().digest().to_string(),
-        "860debc4bb31b8db8291287dae93814b2198ad347b4c2eb0dabd8bde0c519c84"
+        "18d2b67f904fbba1ea3310d77f6e941bb82930b682ffad52619d9fa03605574d"
     );
 }
 
@@ -334,10 +337,9 @@ fn d_10_an_escalated_or_held_audience_gets_the_safety_systems_answer() {
     let acting = mail(Source::User.into());
     let looking = Sample::new("note.read", CapabilityTier::Observe, SafetyFlags::NONE).build();
     let context = Label::empty();
-    for (state, code) in [
-        (State::Escalated, ReasonCode::AudienceEscalated),
-        (State::Hold, ReasonCode::AudienceHeld),
-    ] {
+    for (state, code) in
+        [(State::Escalated, ReasonCode::AudienceEscalated), (State::Hold, ReasonCode::AudienceHeld)]
+    {
         let mut asked = input(&acting, &context);
         asked.state = state;
         let finding = system.assess(&asked);
@@ -376,8 +378,12 @@ fn a_secret_does_not_leave() {
     let context = Label::empty();
     let finding = SafetySystem::default().assess(&input(&intent, &context));
     assert_eq!(finding.decision, SafetyDecision::Block);
-    assert!(finding.reasons.iter().any(|r| r.code == ReasonCode::SensitiveOutflow
-        && r.detail.contains("`recipient`")));
+    assert!(
+        finding
+            .reasons
+            .iter()
+            .any(|r| r.code == ReasonCode::SensitiveOutflow && r.detail.contains("`recipient`"))
+    );
     assert!(finding.raised.contains(SafetyFlags::CREDENTIALS));
     let inside = Sample::new("vault.read", CapabilityTier::Observe, SafetyFlags::NONE)
         .argument("name", "db", secret)
@@ -446,4 +452,27 @@ fn bad_envelopes_are_refused() {
         with(|p| p.forbidden.push(("x".parse().unwrap(), ForbiddenRoute::default()))),
         Err(EnvelopeError::Rule { .. })
     ));
+}
+
+#[test]
+fn what_is_merely_odd_or_old_neither_restricts_nor_escalates() {
+    let system = SafetySystem::default();
+    let intent = mail(Source::User.into());
+    let context = Label::empty();
+    let mut odd = input(&intent, &context);
+    (odd.surprise, odd.drift) = (Risk::MAX, Drift::Soft);
+    assert!(system.assess(&odd).risk < Risk::RESTRICTION_DEFAULT);
+    let mut old = input(&intent, &context);
+    old.staleness_millis = u64::MAX;
+    let finding = system.assess(&old);
+    assert!(finding.risk < Risk::RESTRICTION_DEFAULT);
+    assert!(matches!(finding.decision, SafetyDecision::Modify(n) if n.read_only));
+}
+
+#[test]
+fn kinds_the_catalogue_lacks_are_found() {
+    let system = forbidding("recipient", "outside");
+    assert!(system.envelope().unknown_kinds(["mail.send"]).is_empty());
+    let found = system.envelope().unknown_kinds(["mail.read"]);
+    assert_eq!(found, [("f-1".parse().unwrap(), "mail.send".parse().unwrap())]);
 }
