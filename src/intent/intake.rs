@@ -59,6 +59,30 @@ pub enum Submission {
     Malformed(Malformed),
 }
 
+impl Submission {
+    /// The intent, if it is one.
+    pub const fn intent(&self) -> Option<&Intent> {
+        match self {
+            Self::Intent(intent) => Some(intent),
+            Self::Malformed(_) => None,
+        }
+    }
+
+    /// The Intent Hash, or the digest of bytes that are no intent.
+    pub const fn digest(&self) -> Digest {
+        match self {
+            Self::Intent(intent) => intent.hash(),
+            Self::Malformed(malformed) => malformed.digest,
+        }
+    }
+}
+
+impl From<Intent> for Submission {
+    fn from(intent: Intent) -> Self {
+        Self::Intent(intent)
+    }
+}
+
 /// What is known of a channel before anything is read from it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Channel {
