@@ -90,7 +90,7 @@ pub enum JournalError {
 #[derive(Debug)]
 pub struct Journal {
     path: Box<str>,
-    file: File,
+    file: Locked,
     last: Digest,
     poisoned: bool,
     frame: Vec<u8>,
@@ -116,12 +116,14 @@ impl Journal {
         };
         let mut options = OpenOptions::new();
         let file = options.read(true).write(true).create(true).truncate(false).open(path);
-        let mut file = file.map_err(io("open"))?;
+        let file = file.map_err(io("open"))?;
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => return Err(JournalError::Locked { path: shown }),
             Err(TryLockError::Error(error)) => return Err(io("lock")(error)),
         }
+        let mut locked = Locked(file);
+        let file = &mut locked.0;
         let mut bytes = Vec::new();
         file.read_to_end(&mut bytes).map_err(io("read"))?;
         let mut last = Digest::ZERO;
@@ -158,7 +160,7 @@ impl Journal {
             sync_folder(path).map_err(io("sync the folder of"))?;
         }
         file.seek(SeekFrom::End(0)).map_err(io("seek"))?;
-        Ok(Self { path: shown, file, last, poisoned: false, frame: Vec::new() })
+        Ok(Self { path: shown, file: locked, last, poisoned: false, frame: Vec::new() })
     }
 
     /// Appends an entry and returns when it is durable.
@@ -184,7 +186,7 @@ impl Journal {
         self.frame.extend_from_slice(&length_check(&self.last, length));
         self.frame.extend_from_slice(body);
         self.frame.extend_from_slice(digest.as_bytes());
-        let written = self.file.write_all(&self.frame).and_then(|()| self.file.sync_data());
+        let written = self.file.0.write_all(&self.frame).and_then(|()| self.file.0.sync_data());
         if let Err(error) = written {
             self.poisoned = true;
             return Err(JournalError::Io {
@@ -195,6 +197,17 @@ impl Journal {
         }
         self.last = digest;
         Ok(())
+    }
+}
+
+/// A locked file. Unlocked on purpose when it is dropped: closing alone would leave the
+/// lock with a child process that was forked and has not yet closed what it inherited.
+#[derive(Debug)]
+struct Locked(File);
+
+impl Drop for Locked {
+    fn drop(&mut self) {
+        let _unlocked = self.0.unlock();
     }
 }
 

@@ -5,6 +5,7 @@
 //! [`TypedJob::run`] takes only a module that serves the kind, is content with the
 //! state, does no more than the kind's tier, and may run in the mode.
 
+use core::fmt;
 use core::marker::PhantomData;
 
 use super::contract::assert_constants;
@@ -99,7 +100,6 @@ pub enum TypedJobError {
 
 /// A job whose intent is of kind `K`, whose audience is in state `S`, and which runs
 /// in mode `X`. Consumed by running it.
-#[derive(Debug)]
 #[must_use = "a job that is not run has no effect"]
 pub struct TypedJob<'a, K, S, X> {
     job: &'a Job<'a>,
@@ -150,6 +150,12 @@ impl<'a, K: IntentKind, S: AudienceState, X: Mode> TypedJob<'a, K, S, X> {
         let call = Call::new(self.job);
         let input = M::Input::from_arguments(&call.arguments())?;
         Ok(module.run(input, &call)?)
+    }
+}
+
+impl<K, S, X> fmt::Debug for TypedJob<'_, K, S, X> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("TypedJob").field(self.job).finish()
     }
 }
 
