@@ -111,7 +111,7 @@ pub enum ModuleError {
 /// One call of a module: what it may know of the route.
 ///
 /// INVARIANT (no direct call): made in this room alone.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 pub struct Call<'a> {
     job: &'a Job<'a>,
 }
@@ -390,7 +390,6 @@ fn misplaced_layer(layers: &[LayerId]) -> Option<LayerId> {
 }
 
 /// Stops the build of a program that uses a module whose constants break the contract.
-#[expect(clippy::panic, reason = "evaluated by the compiler: a build error, never a panic")]
 pub(super) const fn assert_constants<M: Module>() {
     assert!(!M::ID.is_empty(), "a module's ID must not be empty");
     assert!(Version::parse(M::VERSION).is_some(), "a module's VERSION must be `major.minor`");

@@ -114,7 +114,7 @@ enum Work {
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Program {
-    program: PathBuf,
+    path: PathBuf,
     args: Vec<String>,
     env: BTreeMap<String, String>,
     folder: PathBuf,
@@ -269,7 +269,7 @@ impl Program {
     ) -> Result<(), ModulesError> {
         use super::process::{ProcessConfig, ProcessModule};
         let config = ProcessConfig {
-            program: base.join(&self.program),
+            program: base.join(&self.path),
             args: self.args.clone(),
             env: self.env.clone(),
             folder: base.join(&self.folder),
@@ -376,7 +376,7 @@ fn work(row: RawModule, whole: &Range<usize>) -> Result<Work, At> {
         return Err(missing("journal", "process with a tier above observe"));
     }
     Ok(Work::Process(Program {
-        program: row.program.ok_or_else(|| missing("program", "process"))?.into_inner(),
+        path: row.program.ok_or_else(|| missing("program", "process"))?.into_inner(),
         args: row.args.map(Spanned::into_inner).unwrap_or_default(),
         env: row.env.map(Spanned::into_inner).unwrap_or_default(),
         folder: row.folder.ok_or_else(|| missing("folder", "process"))?.into_inner(),
@@ -403,7 +403,7 @@ impl Encode for ModulesFile {
             match work {
                 Work::Outbox { journal } => path(out.u8(1), journal),
                 Work::Process(it) => {
-                    path(out.u8(2), &it.program);
+                    path(out.u8(2), &it.path);
                     out.count(it.args.len());
                     for arg in &it.args {
                         out.text(arg);

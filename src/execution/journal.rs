@@ -34,7 +34,6 @@ use crate::encode::{Encode, Writer};
 use crate::limits::RECORD_BYTES;
 
 const MAGIC: &[u8; 20] = b"prospera journal 1\n\0";
-const HEAD: usize = 8;
 
 /// Why a journal cannot be opened or written.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -298,7 +297,7 @@ mod tests {
         let whole = fs::read(&path).unwrap();
         let mut ends = vec![MAGIC.len()];
         for body in &bodies {
-            ends.push(ends.last().unwrap() + HEAD + body.len() + DIGEST_LEN);
+            ends.push(ends.last().unwrap() + 8 + body.len() + DIGEST_LEN);
         }
         assert_eq!(*ends.last().unwrap(), whole.len());
         for cut in 0..=whole.len() {
@@ -330,7 +329,7 @@ mod tests {
             let error = read(&path).unwrap_err();
             match error {
                 JournalError::Foreign { .. } => assert!(position < MAGIC.len()),
-                JournalError::Corrupt { offset, .. } => assert!(offset as usize <= position),
+                JournalError::Corrupt { offset, .. } => assert!(offset <= position as u64),
                 other => panic!("{other}"),
             }
             assert_eq!(fs::read(&path).unwrap(), flipped);

@@ -1,6 +1,6 @@
 //! A required state in which nothing may be used.
 
-use prospera::execution::markers::{mode, state, tier};
+use prospera::execution::markers::{state, tier};
 use prospera::execution::*;
 use prospera::id::LayerId;
 

@@ -1,6 +1,6 @@
 //! An empty name.
 
-use prospera::execution::markers::{mode, state, tier};
+use prospera::execution::markers::{state, tier};
 use prospera::execution::*;
 use prospera::id::LayerId;
 

@@ -1,6 +1,6 @@
 //! Layers out of routing order.
 
-use prospera::execution::markers::{mode, state, tier};
+use prospera::execution::markers::{state, tier};
 use prospera::execution::*;
 use prospera::id::LayerId;
 

@@ -1,6 +1,6 @@
 //! `serves!` names a kind that is not in INTENTS.
 
-use prospera::execution::markers::{mode, state, tier};
+use prospera::execution::markers::{state, tier};
 use prospera::execution::*;
 use prospera::id::LayerId;
 

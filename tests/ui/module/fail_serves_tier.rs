@@ -1,6 +1,6 @@
 //! `serves!` names a kind whose tier is below the module's.
 
-use prospera::execution::markers::{mode, state, tier};
+use prospera::execution::markers::{state, tier};
 use prospera::execution::*;
 use prospera::id::LayerId;
 
