@@ -4,6 +4,9 @@
 //! checking once that the job is of them. From then on the compiler knows, and
 //! [`TypedJob::run`] takes only a module that serves the kind, is content with the
 //! state, does no more than the kind's tier, and may run in the mode.
+//!
+//! It gives back the module's own output type. Labels, the output limit and the layers
+//! that must have agreed are the [`super::Registry`]'s: a route uses that.
 
 use alloc::string::String;
 use core::fmt;
