@@ -156,6 +156,8 @@ pub enum Domain {
     Envelope,
     /// A Classifier.
     Classifier,
+    /// The configuration of the Modeling System.
+    Modeling,
     /// The Kernel Constitutional Rules.
     Kernel,
     /// A catalogue of intent kinds.
@@ -202,6 +204,7 @@ contexts! {
     Matrix => "prospera 2026 audience matrix v1",
     Envelope => "prospera 2026 safety envelope v1",
     Classifier => "prospera 2026 classifier v1",
+    Modeling => "prospera 2026 modeling v1",
     Kernel => "prospera 2026 kernel rules v1",
     Catalogue => "prospera 2026 catalogue v1",
     Pins => "prospera 2026 pins v1",

@@ -1,4 +1,18 @@
 //! Step 6: may it be done (IRM-4.6).
+//!
+//! The [`Governor`] decides by a versioned, digested [`Policy`] under the Kernel
+//! Constitutional Rules, which no policy overrides. Deny by default, deny wins, every
+//! verdict names its rule. A person's answer is a [`GovernanceDecision`] in the log;
+//! what was allowed gets one [`ApprovalToken`].
+//!
+//! A policy as a file (`governance.toml`):
+//!
+//! ```toml
+#![doc = include_str!("governance/testdata/governance.toml")]
+//! ```
+//!
+//! INVARIANT (fail closed): no match, a missing argument, an argument of another shape,
+//! silence and a late answer all deny; adding a deny rule never loosens.
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
@@ -11,6 +25,36 @@ use crate::provenance::Label;
 use crate::risk::Risk;
 use crate::time::Timestamp;
 use crate::verdict::{CapabilityTier, Drift, KernelVerdict, Narrowing, Reason, SafetyFlags};
+
+pub use argument::{ArgumentCondition, Fault, Outcome, Test};
+pub use engine::Governor;
+pub use kernel::{
+    Held, KERNEL_RULES, KERNEL_VERSION, KernelRule, delegation_holds, kernel_digest, kernel_rule,
+};
+pub use policy::{
+    DEFAULT_APPROVER, DEFAULT_TIMEOUT_SECONDS, HardDrift, Policy, PolicyError, PolicyParts,
+    SoftDrift, UnknownKind,
+};
+pub use review::{
+    BacktrackAuthorization, BacktrackMismatch, GovernanceDecision, Matter, ReviewError, Sitting,
+};
+pub use rule::{Actor, Conditions, Hours, Kinds, Obligations, Rule};
+pub use token::{
+    ApprovalToken, Expectations, GovernanceToken, Redeemed, TokenClaims, TokenError, TokenMint,
+};
+
+mod approval;
+mod argument;
+mod engine;
+#[cfg(feature = "files")]
+mod file;
+mod kernel;
+mod policy;
+mod review;
+mod rule;
+#[cfg(test)]
+mod tests;
+mod token;
 
 /// What Governance knows of who acts.
 #[derive(Debug, Clone, Copy)]
@@ -63,6 +107,8 @@ pub struct Approval {
     pub intent: Digest,
     /// The approver.
     pub approver: PrincipalId,
+    /// The role in which they decided.
+    pub role: Name,
     /// Yes or no.
     pub granted: bool,
     /// When it ends.

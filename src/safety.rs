@@ -1,4 +1,16 @@
-//! Step 5: what harm could come of it (IRM-4.5).
+//! Step 5: what harm could come of it (IRM-4.5, PLAN-4.5).
+//!
+//! The [`SafetySystem`] scores eight [`Dimension`]s, each from several named sources,
+//! holds them against the [`Envelope`] v2.0, looks for [`ForbiddenRoute`]s, and answers
+//! allow, modify, hold or block. Every score explains itself.
+//!
+//! The envelope as a file (`envelope.toml`):
+//!
+//! ```toml
+#![doc = include_str!("safety/testdata/envelope.toml")]
+//! ```
+//!
+//! INVARIANT (monotone): raising any risk never loosens the decision.
 
 use alloc::vec::Vec;
 
@@ -8,6 +20,23 @@ use crate::provenance::Label;
 use crate::risk::Risk;
 use crate::time::Timestamp;
 use crate::verdict::{Drift, EnvelopeVerdict, Narrowing, Reason, SafetyFlags};
+
+pub use dimension::{Combine, Contribution, DIMENSIONS, Dimension, RiskSource, SOURCES, Signals};
+pub use engine::SafetySystem;
+pub use envelope::{
+    Assessment, Bounds, ENVELOPE_VERSION, Envelope, EnvelopeError, EnvelopeParts, LimitRule,
+    Thresholds,
+};
+pub use forbidden::ForbiddenRoute;
+
+mod dimension;
+mod engine;
+mod envelope;
+#[cfg(feature = "files")]
+mod file;
+mod forbidden;
+#[cfg(test)]
+mod tests;
 
 /// What the Safety System is handed.
 #[derive(Debug, Clone, Copy)]
