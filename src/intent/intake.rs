@@ -33,7 +33,8 @@ mod mapping;
 pub mod mcp;
 #[cfg(feature = "files")]
 pub mod native;
-#[cfg(all(test, feature = "files"))]
+#[cfg(feature = "files")]
+#[cfg(test)]
 mod tests;
 
 /// Something that asked to be done and cannot be read as an intent. It is routed
