@@ -52,6 +52,17 @@ pub enum PrincipalKind {
     Agent,
 }
 
+impl PrincipalKind {
+    /// The kind's name.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Human => "human",
+            Self::Service => "service",
+            Self::Agent => "agent",
+        }
+    }
+}
+
 byte_enum!(PrincipalKind, "a kind of principal", { Human = 1, Service = 2, Agent = 3, });
 
 /// What the Identity System is handed on each route.
@@ -68,7 +79,9 @@ pub struct IdentityInput<'a> {
 }
 
 /// What the Identity System found.
-#[derive(Debug, Clone, PartialEq, Eq)]
+///
+/// The default is the finding of nothing: no strength, no anomaly.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct IdentityFinding {
     /// How sure it is who acts, in parts per million.
     pub strength: Risk,

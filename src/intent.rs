@@ -30,6 +30,8 @@ pub mod label;
 pub mod package;
 pub mod routing_id;
 pub mod schema;
+#[cfg(test)]
+mod vectors;
 
 /// What the user wants in the end, in their own words.
 #[derive(Debug, Clone, PartialEq, Eq)]
