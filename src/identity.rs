@@ -79,7 +79,9 @@ pub struct IdentityInput<'a> {
 }
 
 /// What the Identity System found.
-#[derive(Debug, Clone, PartialEq, Eq)]
+///
+/// The default is the finding of nothing: no strength, no anomaly.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct IdentityFinding {
     /// How sure it is who acts, in parts per million.
     pub strength: Risk,
