@@ -125,8 +125,8 @@ impl Default for PolicyParts {
 pub struct Policy {
     parts: PolicyParts,
     reviewer: Option<Name>,
-    by_kind: HashMap<KindId, Box<[usize]>>,
-    any: Box<[usize]>,
+    by_kind: HashMap<KindId, Places>,
+    any: Places,
     digest: Digest,
 }
 
@@ -286,7 +286,10 @@ fn approvers(parts: &mut PolicyParts) -> Result<Option<Name>, PolicyError> {
     Ok(parts.reviewer.clone().or(strongest))
 }
 
-fn index(rules: &[Rule]) -> (HashMap<KindId, Box<[usize]>>, Box<[usize]>) {
+/// Places of rules in the list.
+type Places = Box<[usize]>;
+
+fn index(rules: &[Rule]) -> (HashMap<KindId, Places>, Places) {
     let mut named: BTreeMap<&KindId, Vec<usize>> = BTreeMap::new();
     for rule in rules {
         if let Kinds::Named(kinds) = &rule.kinds {
@@ -300,7 +303,9 @@ fn index(rules: &[Rule]) -> (HashMap<KindId, Box<[usize]>>, Box<[usize]>) {
         match &rule.kinds {
             Kinds::Any => {
                 any.push(place);
-                named.values_mut().for_each(|places| places.push(place));
+                for places in named.values_mut() {
+                    places.push(place);
+                }
             }
             Kinds::Named(kinds) => {
                 for kind in kinds {

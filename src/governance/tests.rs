@@ -469,6 +469,10 @@ fn d_52_a_safety_hold_asks_the_strongest_role_and_shows_everything() {
     assert!(request.overdue(request.expires_at).is_some(), "silence denies");
 }
 
+fn given(world: &mut World) -> &mut Approval {
+    world.approval.as_mut().unwrap()
+}
+
 #[test]
 fn d_52_an_answer_counts_for_its_intent_role_and_time_alone() {
     let governor = governor([rule("s", Verdict::StepUp)]);
@@ -478,9 +482,6 @@ fn d_52_an_answer_counts_for_its_intent_role_and_time_alone() {
         change(&mut world);
         governor.rule(&world.input())
     };
-    fn given(world: &mut World) -> &mut Approval {
-        world.approval.as_mut().unwrap()
-    }
     let granted = ask(&|_| {});
     assert_eq!(granted.decision, Decision::Allow);
     assert!(has(&granted, ReasonCode::ApprovalGranted));

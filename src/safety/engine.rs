@@ -106,8 +106,8 @@ fn privileged(intent: &Intent, flags: SafetyFlags) -> bool {
     flags.contains(SafetyFlags::PRIVILEGED) || intent.kind().tier == CapabilityTier::Privileged
 }
 
-const fn when(condition: bool, ppm: u64) -> Option<Risk> {
-    Some(if condition { Risk::saturating(ppm) } else { Risk::ZERO })
+const fn when(condition: bool, ppm: u64) -> Risk {
+    if condition { Risk::saturating(ppm) } else { Risk::ZERO }
 }
 
 fn signals(input: &SafetyInput<'_>, flags: SafetyFlags, full_age: u64) -> Signals {
@@ -157,17 +157,20 @@ fn signals(input: &SafetyInput<'_>, flags: SafetyFlags, full_age: u64) -> Signal
         .with(RiskSource::IdentityAnomaly, Some(input.anomaly))
         .with(RiskSource::Surprise, Some(input.surprise))
         .with(RiskSource::Drift, Some(Risk::saturating(drift)))
-        .with(RiskSource::SensitiveOutflow, when(has(SafetyFlags::EXTERNAL), outflow))
+        .with(RiskSource::SensitiveOutflow, Some(when(has(SafetyFlags::EXTERNAL), outflow)))
         .with(RiskSource::SensitiveKind, Some(Risk::saturating(sensitive_kind)))
         .with(
             RiskSource::OutsideArgument,
-            when(has(SafetyFlags::OUTSIDE_ARGUMENT), graded(500_000, 150_000)),
+            Some(when(has(SafetyFlags::OUTSIDE_ARGUMENT), graded(500_000, 150_000))),
         )
         .with(
             RiskSource::UnvouchedArgument,
-            if nameless { None } else { when(unvouched, graded(200_000, 50_000)) },
+            if nameless { None } else { Some(when(unvouched, graded(200_000, 50_000))) },
         )
-        .with(RiskSource::OutsideContext, when(input.context.is_outside(), graded(250_000, 50_000)))
+        .with(
+            RiskSource::OutsideContext,
+            Some(when(input.context.is_outside(), graded(250_000, 50_000))),
+        )
         .with(
             RiskSource::FactAge,
             if input.staleness_millis == 0 { Some(Risk::ZERO) } else { age.map(Risk::saturating) },
@@ -181,10 +184,10 @@ fn signals(input: &SafetyInput<'_>, flags: SafetyFlags, full_age: u64) -> Signal
             },
         )
         .with(RiskSource::Capability, Some(Risk::saturating(capability)))
-        .with(RiskSource::Reach, when(has(SafetyFlags::EXTERNAL), 150_000))
-        .with(RiskSource::Money, when(has(SafetyFlags::FINANCIAL), 150_000))
-        .with(RiskSource::Bulk, when(has(SafetyFlags::BULK), 200_000))
-        .with(RiskSource::Irreversible, when(has(SafetyFlags::IRREVERSIBLE), 450_000))
+        .with(RiskSource::Reach, Some(when(has(SafetyFlags::EXTERNAL), 150_000)))
+        .with(RiskSource::Money, Some(when(has(SafetyFlags::FINANCIAL), 150_000)))
+        .with(RiskSource::Bulk, Some(when(has(SafetyFlags::BULK), 200_000)))
+        .with(RiskSource::Irreversible, Some(when(has(SafetyFlags::IRREVERSIBLE), 450_000)))
         .with(RiskSource::AudienceState, Some(Risk::saturating(state)))
 }
 
