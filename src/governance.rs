@@ -27,6 +27,7 @@ use crate::time::Timestamp;
 use crate::verdict::{CapabilityTier, Drift, KernelVerdict, Narrowing, Reason, SafetyFlags};
 
 pub use argument::{ArgumentCondition, Fault, Outcome, Test};
+pub use backtrack::{BacktrackAuthorization, BacktrackMismatch};
 pub use engine::Governor;
 pub use kernel::{
     Held, KERNEL_RULES, KERNEL_VERSION, KernelRule, delegation_holds, kernel_digest, kernel_rule,
@@ -35,9 +36,7 @@ pub use policy::{
     DEFAULT_APPROVER, DEFAULT_TIMEOUT_SECONDS, HardDrift, Policy, PolicyError, PolicyParts,
     SoftDrift, UnknownKind,
 };
-pub use review::{
-    BacktrackAuthorization, BacktrackMismatch, GovernanceDecision, Matter, ReviewError, Sitting,
-};
+pub use review::{GovernanceDecision, Matter, ReviewError, Sitting};
 pub use rule::{Actor, Conditions, Hours, Kinds, Obligations, Rule};
 pub use token::{
     ApprovalToken, Expectations, GovernanceToken, Redeemed, TokenClaims, TokenError, TokenMint,
@@ -45,6 +44,7 @@ pub use token::{
 
 mod approval;
 mod argument;
+mod backtrack;
 mod engine;
 #[cfg(feature = "files")]
 mod file;

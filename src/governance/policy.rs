@@ -12,6 +12,7 @@ use crate::digest::{Digest, Domain};
 use crate::encode::{Encode, Writer, byte_enum};
 use crate::governance::rule::{Kinds, Rule};
 use crate::id::{KindId, Name, RuleId};
+use crate::verdict::{Reason, ReasonCode};
 
 /// The role asked for a person's judgement where a policy names none.
 pub const DEFAULT_APPROVER: &str = "governance";
@@ -171,6 +172,18 @@ impl Policy {
     /// The digest of everything it decides by.
     pub const fn digest(&self) -> Digest {
         self.digest
+    }
+
+    /// Whether this is the locked policy (IRM-4.6.3).
+    ///
+    /// # Errors
+    /// The [`Reason`] to deny with: expected the locked digest, found this one.
+    pub fn locked(&self, pinned: Digest) -> Result<(), Reason> {
+        if self.digest == pinned {
+            return Ok(());
+        }
+        let detail = alloc::format!("policy, expected {pinned}, found {}", self.digest);
+        Err(Reason::new(ReasonCode::PolicyVersion).detail(detail))
     }
 
     /// The author's version.

@@ -14,8 +14,9 @@ use crate::id::{KindId, ModuleId, RuleId};
 use crate::provenance::{Sensitivity, SourcePattern};
 use crate::risk::Risk;
 use crate::safety::dimension::{Combine, Dimension, RiskSource};
-use crate::safety::envelope::{Envelope, EnvelopeError, EnvelopeParts, LimitRule, Thresholds};
+use crate::safety::envelope::{Envelope, EnvelopeError};
 use crate::safety::forbidden::ForbiddenRoute;
+use crate::safety::parts::{EnvelopeParts, LimitRule, Thresholds};
 use crate::verdict::SafetyFlags;
 
 #[derive(Deserialize)]
