@@ -82,6 +82,7 @@ fn d_10_an_escalated_or_held_audience_gets_the_safety_systems_answer() {
         let finding = system.assess(&asked);
         assert_eq!(finding.decision, SafetyDecision::Block);
         assert_eq!(finding.reasons[0].code, code);
+        assert!(finding.envelope.decision() < EnvelopeDecision::Block, "release stays possible");
         let mut asked = input(&looking, &context);
         asked.state = state;
         assert!(restriction(&system.assess(&asked).decision) >= 2, "nothing passes unseen");
