@@ -28,6 +28,7 @@ use crate::time::Timestamp;
 use crate::verdict::{CapabilityTier, Drift, KernelVerdict, Narrowing, Reason, SafetyFlags};
 
 pub use argument::{ArgumentCondition, Fault, Outcome, Test};
+pub use backtrack::{BacktrackAuthorization, BacktrackMismatch};
 pub use engine::Governor;
 pub use kernel::{
     Held, KERNEL_RULES, KERNEL_VERSION, KernelRule, delegation_holds, kernel_digest, kernel_rule,
@@ -36,9 +37,7 @@ pub use policy::{
     DEFAULT_APPROVER, DEFAULT_TIMEOUT_SECONDS, HardDrift, Policy, PolicyError, PolicyParts,
     SoftDrift, UnknownKind,
 };
-pub use review::{
-    BacktrackAuthorization, BacktrackMismatch, GovernanceDecision, Matter, ReviewError, Sitting,
-};
+pub use review::{GovernanceDecision, Matter, ReviewError, Sitting};
 pub use rule::{Actor, Conditions, Hours, Kinds, Obligations, Rule};
 pub use token::{
     ApprovalToken, Expectations, GovernanceToken, Redeemed, TokenClaims, TokenError, TokenMint,
@@ -46,6 +45,7 @@ pub use token::{
 
 mod approval;
 mod argument;
+mod backtrack;
 mod engine;
 #[cfg(feature = "files")]
 mod file;

@@ -23,11 +23,9 @@ use crate::verdict::{Drift, EnvelopeVerdict, Narrowing, Reason, SafetyFlags};
 
 pub use dimension::{Combine, Contribution, DIMENSIONS, Dimension, RiskSource, SOURCES, Signals};
 pub use engine::SafetySystem;
-pub use envelope::{
-    Assessment, Bounds, ENVELOPE_VERSION, Envelope, EnvelopeError, EnvelopeParts, LimitRule,
-    Thresholds,
-};
+pub use envelope::{Assessment, ENVELOPE_VERSION, Envelope, EnvelopeError};
 pub use forbidden::ForbiddenRoute;
+pub use parts::{Bounds, EnvelopeParts, LimitRule, Thresholds};
 
 mod dimension;
 mod engine;
@@ -35,6 +33,7 @@ mod envelope;
 #[cfg(feature = "files")]
 mod file;
 mod forbidden;
+mod parts;
 #[cfg(test)]
 mod tests;
 
