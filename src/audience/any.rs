@@ -24,6 +24,7 @@
 //! that replay without a gap along legal edges, or from a typed handle.
 
 use alloc::boxed::Box;
+use alloc::vec::Vec;
 use core::fmt;
 
 use crate::audience::causes::{
@@ -381,7 +382,7 @@ impl AnyAudience {
             from = to;
             event
         });
-        let events: alloc::vec::Vec<_> = events.collect();
+        let events: Vec<_> = events.collect();
         Change::of_events(self.into_core(), start, events)
     }
 

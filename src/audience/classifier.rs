@@ -31,6 +31,7 @@
 //! INVARIANT (monotone): more risk, less strength, less consent, less good history or
 //! more bad history never gives a better class.
 
+use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
 
@@ -144,7 +145,7 @@ pub struct Criteria {
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Thresholds {
     /// Always `1.2`.
-    pub version: alloc::string::String,
+    pub version: String,
     /// Class A.
     pub a: Criteria,
     /// Class B.
@@ -183,7 +184,7 @@ pub enum ClassifierError {
     #[error("expected classifier version {CLASSIFIER_VERSION}, found `{found}`")]
     Version {
         /// The version found.
-        found: alloc::string::String,
+        found: String,
     },
     /// A criterion of Class A is looser than that of Class B.
     #[error("class A must be at least as strict as class B, but its {criterion} is looser")]

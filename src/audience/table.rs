@@ -267,7 +267,7 @@ pub fn mermaid() -> String {
 pub fn grid() -> String {
     let mut out = String::from("from \\ to  ");
     for to in State::ALL {
-        let _ = write!(out, " {:<12}", to.name());
+        let _ = write!(out, " {:<13}", to.name());
     }
     out.push('\n');
     for from in State::ALL {
@@ -290,7 +290,7 @@ pub fn grid() -> String {
                 let _ = write!(cell, "{}{short}", if cell.is_empty() { "" } else { "/" });
             }
             let text = if cell.is_empty() { "-" } else { &cell };
-            let _ = write!(out, " {text:<12}");
+            let _ = write!(out, " {text:<13}");
         }
         out.push('\n');
     }

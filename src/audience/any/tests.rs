@@ -1,6 +1,5 @@
 use alloc::string::ToString as _;
 use alloc::vec;
-use alloc::vec::Vec;
 
 use proptest::prelude::*;
 
