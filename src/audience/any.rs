@@ -302,25 +302,23 @@ impl AnyAudience {
                 }
                 return self.suspend(trigger, support.authorization, now).map(Carried::Changed);
             }
-            Move::Escalate(_) if from == State::Init => match support.violation {
-                Some(v) => {
-                    (State::Escalated, Cause::Violation { rule: v.rule(), kernel: v.kernel() })
-                }
-                None => {
+            Move::Escalate(_) if from == State::Init => {
+                let Some(v) = support.violation else {
                     let what = "the kernel's finding of a constitutional violation";
                     return Err(NotMoved::new(self, MoveError::NeedsEvidence { what }));
-                }
-            },
+                };
+                (State::Escalated, Cause::Violation { rule: v.rule(), kernel: v.kernel() })
+            }
             Move::Escalate(trigger) => (State::Escalated, Cause::Escalation(trigger)),
             Move::EscalateUnreachable(why) => (State::Escalated, Cause::Unreachable(why)),
             Move::StepBack => (State::Base, Cause::StepBack),
-            Move::Restrict(_) => match support.restriction {
-                Some(restriction) => (State::Restricted, Cause::Restriction(restriction.ground())),
-                None => {
+            Move::Restrict(_) => {
+                let Some(restriction) = support.restriction else {
                     let what = "Class C or a risk above the threshold";
                     return Err(NotMoved::new(self, MoveError::NeedsEvidence { what }));
-                }
-            },
+                };
+                (State::Restricted, Cause::Restriction(restriction.ground()))
+            }
             Move::Downgrade(cause) => {
                 let why = Why::Downgrade(cause);
                 match (from, support.authorization) {

@@ -450,10 +450,11 @@ fn asm2_9_7_an_envelope_block_is_on_record_and_escalates_where_it_may() {
         let after = log.commit(change);
         let stays = matches!(from, State::Init | State::Hold | State::Escalated);
         assert_eq!(after.state(), if stays { from } else { State::Escalated });
-        assert_eq!(
-            after.permits(CapabilityTier::Privileged, SafetyFlags::PRIVILEGED).is_err(),
-            true
-        );
+        let privileged = SafetyFlags::PRIVILEGED;
+        let answer = after.permits(CapabilityTier::Privileged, privileged);
+        let escalated = after.state() == State::Escalated;
+        assert_eq!(answer == Err(crate::audience::permits::Denied::Escalated), escalated);
+        assert!(answer.is_err());
     }
     let allow = EnvelopeVerdict::mint(EnvelopeDecision::Limit, Digest::ZERO);
     assert!(reach(State::Base).1.blocked(&allow, Risk::ZERO).is_err());
