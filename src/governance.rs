@@ -15,6 +15,7 @@
 //! silence and a late answer all deny; adding a deny rule never loosens.
 
 use alloc::boxed::Box;
+use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
 use crate::audience::state::State;
@@ -92,8 +93,8 @@ pub struct GovernanceInput<'a> {
     pub safety_hold: bool,
     /// Everything the session has read so far.
     pub context: &'a Label,
-    /// The kinds executed in this session, oldest first.
-    pub history: &'a [KindId],
+    /// How often each kind was executed in this session.
+    pub history: &'a BTreeMap<KindId, u32>,
     /// A decision on exactly this intent, where an approver gave one.
     pub approval: Option<&'a Approval>,
     /// The time now.

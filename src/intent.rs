@@ -17,15 +17,23 @@ use crate::provenance::Label;
 use crate::value::Value;
 use crate::verdict::{CapabilityTier, SafetyFlags};
 
-pub use catalogue::{Catalogue, IntentError};
+pub use catalogue::{Catalogue, CatalogueBuilder, CatalogueError, IntentError, KindSpec};
+pub use intake::{Expanded, Malformed, Submission};
+pub use label::LabelContext;
 pub use package::{IntentEngine, PackageInput, RoutingPackage};
 pub use routing_id::{RoutingComponents, RoutingId};
 
+mod canonical;
 pub mod catalogue;
+pub mod intake;
+pub mod label;
 pub mod package;
 pub mod routing_id;
+pub mod schema;
 #[cfg(test)]
 pub(crate) mod testing;
+#[cfg(test)]
+mod vectors;
 
 /// What the user wants in the end, in their own words.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -156,6 +164,12 @@ impl Intent {
             snapshot: request.snapshot,
             catalogue,
         }
+    }
+
+    /// An intent as the catalogue would make it, for the tests of other rooms.
+    #[cfg(test)]
+    pub(crate) fn for_tests(kind: Kind, request: Request) -> Self {
+        Self::assemble(Arc::new(kind), Digest::ZERO, request)
     }
 
     /// The kind.

@@ -16,12 +16,15 @@ pub mod governance;
 pub mod id;
 pub mod identity;
 pub mod intent;
+#[cfg(feature = "files")]
+pub mod json;
 pub mod limits;
 pub mod memory;
 pub mod modeling;
 pub mod pipeline;
 pub mod provenance;
 pub mod risk;
+pub mod routing;
 pub mod safety;
 pub mod ssot;
 pub mod time;

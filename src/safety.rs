@@ -90,8 +90,25 @@ pub struct SafetyFinding {
     pub reasons: Vec<Reason>,
 }
 
+/// What the Safety System is handed when nothing is asked of an audience.
+#[derive(Debug, Clone, Copy)]
+pub struct PostureInput<'a> {
+    /// The audience's state.
+    pub state: State,
+    /// How sure the Identity System is who acts.
+    pub strength: Risk,
+    /// Everything the session has read so far.
+    pub context: &'a Label,
+    /// The time now.
+    pub now: Timestamp,
+}
+
 /// Step 5 of the path. The Safety Engine cannot be skipped (IRM-7.1).
 pub trait SafetyEngine {
     /// Scores the risk and decides.
     fn assess(&self, input: &SafetyInput<'_>) -> SafetyFinding;
+
+    /// The envelope's verdict on the audience itself and the risk it was decided at,
+    /// for the gate: what is known of it while nothing is asked.
+    fn posture(&self, input: &PostureInput<'_>) -> (EnvelopeVerdict, Risk);
 }

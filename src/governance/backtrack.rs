@@ -12,10 +12,6 @@ impl GovernanceDecision {
     /// Whoever calls this has found the record in the log, and that no record used it.
     ///
     /// INVARIANT (one mint): the only place where a [`BacktrackAuthorization`] is made.
-    #[cfg_attr(
-        not(test),
-        expect(dead_code, reason = "routing's seam: the caller comes with the router")
-    )]
     pub(crate) fn authorize_backtrack(
         &self,
         record: Digest,

@@ -32,7 +32,7 @@ struct World {
     kind: &'static str,
     scopes: BTreeSet<Name>,
     context: Label,
-    history: Vec<KindId>,
+    history: BTreeMap<KindId, u32>,
     approval: Option<Approval>,
 }
 
@@ -55,7 +55,7 @@ impl World {
             kind: "agent",
             scopes: ["work".parse().unwrap()].into(),
             context: Label::empty(),
-            history: Vec::new(),
+            history: BTreeMap::new(),
             approval: None,
         }
     }

@@ -87,10 +87,6 @@ impl TokenMint {
     /// Issues a token. Called by the governance step of a route alone, once it allowed.
     ///
     /// INVARIANT (one mint): the only place where an [`ApprovalToken`] is made.
-    #[cfg_attr(
-        not(test),
-        expect(dead_code, reason = "routing's seam: the caller comes with the router")
-    )]
     pub(crate) fn issue(&self, claims: TokenClaims) -> ApprovalToken {
         ApprovalToken { tag: self.tag(&claims), claims }
     }

@@ -7,11 +7,12 @@ use crate::audience::state::State;
 use crate::intent::Intent;
 use crate::provenance::{Sensitivity, Source};
 use crate::risk::Risk;
-use crate::safety::dimension::{Dimension, Signals};
+use crate::safety::dimension::{Dimension, RiskSource, Signals};
 use crate::safety::envelope::{Assessment, Envelope};
-use crate::safety::{SafetyDecision, SafetyEngine, SafetyFinding, SafetyInput};
+use crate::safety::{PostureInput, SafetyDecision, SafetyEngine, SafetyFinding, SafetyInput};
 use crate::verdict::{
-    CapabilityTier, Drift, EnvelopeDecision, Narrowing, Reason, ReasonCode, SafetyFlags,
+    CapabilityTier, Drift, EnvelopeDecision, EnvelopeVerdict, Narrowing, Reason, ReasonCode,
+    SafetyFlags,
 };
 
 /// The Safety System: decides by a [`Envelope`] and by the audience's state.
@@ -197,6 +198,18 @@ fn signals(input: &SafetyInput<'_>, flags: SafetyFlags, full_age: u64) -> Signal
 }
 
 impl SafetyEngine for SafetySystem {
+    /// Everything an intent would bring is at rest: only who acts is scored. Neither the
+    /// state (the gate knows it) nor what was read so far (it burdens intents, one by
+    /// one) keeps an audience from its standing.
+    fn posture(&self, input: &PostureInput<'_>) -> (EnvelopeVerdict, Risk) {
+        let at_rest = RiskSource::ALL
+            .into_iter()
+            .fold(Signals::UNKNOWN, |signals, source| signals.with(source, Some(Risk::ZERO)))
+            .with(RiskSource::IdentityStrength, Some(input.strength.complement()));
+        let found = self.envelope.assess(&at_rest);
+        (self.envelope.verdict(found.decision()), found.overall())
+    }
+
     fn assess(&self, input: &SafetyInput<'_>) -> SafetyFinding {
         let intent = input.intent;
         let raised = raised(intent);

@@ -48,6 +48,7 @@ reasons! {
     AuthorityMissing = 107, "identity.authority-missing", "the roles held do not cover the intent's scope";
     DelegationInvalid = 108, "identity.delegation-invalid", "the delegation chain is too long or widens rights";
     IdentityAnomaly = 109, "identity.anomaly", "the session contradicts what is known of the principal";
+    IdentityUnverified = 110, "identity.unverified", "the claims could not be verified";
 
     IntentMalformed = 201, "intent.malformed", "the submission cannot be read as an intent";
     IntentUnknownKind = 202, "intent.unknown-kind", "the catalogue has no such kind of intent";

@@ -119,7 +119,7 @@ fn irm_4_6_1_each_condition_alone_decides_whether_a_rule_matches() {
         ("delegation", |c| c.delegation_at_most = Some(0), |c| c.risk_below = Some(Risk::ZERO)),
     ];
     let mut world = World::new(pay(5, Source::User.into()));
-    world.history = Vec::from([kind("login"), kind("login")]);
+    world.history = [(kind("login"), 2)].into();
     for (name, holds, fails) in cases {
         for (change, expected) in [(holds, Verdict::Allow), (fails, Verdict::Deny)] {
             let mut rule = rule("a", Verdict::Allow);
