@@ -156,6 +156,8 @@ pub enum Domain {
     Envelope,
     /// A Classifier.
     Classifier,
+    /// The configuration of the Modeling System.
+    Modeling,
     /// The Kernel Constitutional Rules.
     Kernel,
     /// A catalogue of intent kinds.
@@ -174,6 +176,8 @@ pub enum Domain {
     Payload,
     /// Test inputs and anything a dependent hashes for its own ends.
     Other,
+    /// A Module Contract.
+    Contract,
 }
 
 macro_rules! contexts {
@@ -200,6 +204,7 @@ contexts! {
     Matrix => "prospera 2026 audience matrix v1",
     Envelope => "prospera 2026 safety envelope v1",
     Classifier => "prospera 2026 classifier v1",
+    Modeling => "prospera 2026 modeling v1",
     Kernel => "prospera 2026 kernel rules v1",
     Catalogue => "prospera 2026 catalogue v1",
     Pins => "prospera 2026 pins v1",
@@ -209,6 +214,7 @@ contexts! {
     Token => "prospera 2026 routing approval token v1",
     Payload => "prospera 2026 payload v1",
     Other => "prospera 2026 other v1",
+    Contract => "prospera 2026 module contract v1",
 }
 
 impl Domain {

@@ -1,4 +1,16 @@
 //! Step 8: the effect, after durable evidence (IRM-4.8, D-27).
+//!
+//! Effects are the work of modules. A [`Module`] states in types and constants what
+//! it may be used for (Module Contract v1.2); [`Contract`] is the same at run time,
+//! and the [`Registry`] lets no call through that breaks it. Modules shipped here:
+//! `outbox` (feature `std`: effects for another system to deliver, at most once) and
+//! `process` (feature `process`: a program of your own).
+//!
+//! INVARIANT (no direct call): a [`Call`] is made in this room alone, by the registry
+//! and by [`TypedJob`]; nothing else can run a module.
+//!
+//! INVARIANT (at most once): a key names one effect. A module that is handed a key
+//! again carries nothing out a second time.
 
 use core::fmt;
 
@@ -10,7 +22,32 @@ use crate::intent::Intent;
 use crate::provenance::Label;
 use crate::time::Timestamp;
 use crate::value::Value;
-use crate::verdict::{Narrowing, Reason, SafetyMode};
+use crate::verdict::{Consensus, Narrowing, Reason, SafetyMode};
+
+pub use arguments::{Arguments, FromArguments, FromValue, InputError, IntoOutput};
+pub use contract::{
+    CONTRACT_VERSION, Call, Contract, ContractError, ContractParts, Module, ModuleError,
+};
+pub use registry::{DynModule, Registry, RegistryError};
+pub use typed::{IntentKind, Serves, TypedJob, TypedJobError, contract_lists};
+pub use version::Version;
+
+mod arguments;
+mod contract;
+#[cfg(feature = "files")]
+pub mod files;
+#[cfg(feature = "std")]
+pub mod journal;
+pub mod markers;
+#[cfg(feature = "std")]
+pub mod outbox;
+#[cfg(all(feature = "process", unix))]
+pub mod process;
+mod registry;
+#[cfg(test)]
+mod tests;
+mod typed;
+mod version;
 
 /// Marks one effect for good: the digest of the route's durable evidence. The same
 /// key always means the same effect, and a module never carries it out twice.
@@ -124,4 +161,6 @@ pub struct Admission<'a> {
     pub state: State,
     /// The mode it will run in.
     pub mode: SafetyMode,
+    /// The votes of this route: the layers a contract requires must have agreed.
+    pub consensus: Consensus,
 }

@@ -1,6 +1,21 @@
 //! Step 6: may it be done (IRM-4.6).
+//!
+//! The [`Governor`] decides by a versioned, digested [`Policy`] under the Kernel
+//! Constitutional Rules, which no policy overrides. Deny by default, deny wins, every
+//! verdict names its rule. A person's answer is a [`GovernanceDecision`] in the log;
+//! what was allowed gets one [`ApprovalToken`].
+//!
+//! A policy as a file (`governance.toml`):
+//!
+//! ```toml
+#![doc = include_str!("governance/testdata/governance.toml")]
+//! ```
+//!
+//! INVARIANT (fail closed): no match, a missing argument, an argument of another shape,
+//! silence and a late answer all deny; adding a deny rule never loosens.
 
 use alloc::boxed::Box;
+use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
 use crate::audience::state::State;
@@ -11,6 +26,36 @@ use crate::provenance::Label;
 use crate::risk::Risk;
 use crate::time::Timestamp;
 use crate::verdict::{CapabilityTier, Drift, KernelVerdict, Narrowing, Reason, SafetyFlags};
+
+pub use argument::{ArgumentCondition, Fault, Outcome, Test};
+pub use backtrack::{BacktrackAuthorization, BacktrackMismatch};
+pub use engine::Governor;
+pub use kernel::{
+    Held, KERNEL_RULES, KERNEL_VERSION, KernelRule, delegation_holds, kernel_digest, kernel_rule,
+};
+pub use policy::{
+    DEFAULT_APPROVER, DEFAULT_TIMEOUT_SECONDS, HardDrift, Policy, PolicyError, PolicyParts,
+    SoftDrift, UnknownKind,
+};
+pub use review::{GovernanceDecision, Matter, ReviewError, Sitting};
+pub use rule::{Actor, Conditions, Hours, Kinds, Obligations, Rule};
+pub use token::{
+    ApprovalToken, Expectations, GovernanceToken, Redeemed, TokenClaims, TokenError, TokenMint,
+};
+
+mod approval;
+mod argument;
+mod backtrack;
+mod engine;
+#[cfg(feature = "files")]
+mod file;
+mod kernel;
+mod policy;
+mod review;
+mod rule;
+#[cfg(test)]
+mod tests;
+mod token;
 
 /// What Governance knows of who acts.
 #[derive(Debug, Clone, Copy)]
@@ -48,8 +93,8 @@ pub struct GovernanceInput<'a> {
     pub safety_hold: bool,
     /// Everything the session has read so far.
     pub context: &'a Label,
-    /// The kinds executed in this session, oldest first.
-    pub history: &'a [KindId],
+    /// How often each kind was executed in this session.
+    pub history: &'a BTreeMap<KindId, u32>,
     /// A decision on exactly this intent, where an approver gave one.
     pub approval: Option<&'a Approval>,
     /// The time now.
@@ -63,6 +108,8 @@ pub struct Approval {
     pub intent: Digest,
     /// The approver.
     pub approver: PrincipalId,
+    /// The role in which they decided.
+    pub role: Name,
     /// Yes or no.
     pub granted: bool,
     /// When it ends.

@@ -53,7 +53,7 @@ pub enum PrincipalKind {
 }
 
 impl PrincipalKind {
-    /// The kind's name.
+    /// The kind's name: `human`, `service` or `agent`.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Human => "human",
@@ -72,8 +72,8 @@ pub struct IdentityInput<'a> {
     pub session: &'a Session,
     /// The subject the intent names.
     pub subject: &'a SubjectId,
-    /// The scope the intent's kind requires.
-    pub scope: &'a Name,
+    /// The scope the intent's kind requires; none when it is no intent.
+    pub scope: Option<&'a Name>,
     /// The time now.
     pub now: Timestamp,
 }

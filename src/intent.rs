@@ -31,6 +31,8 @@ pub mod package;
 pub mod routing_id;
 pub mod schema;
 #[cfg(test)]
+pub(crate) mod testing;
+#[cfg(test)]
 mod vectors;
 
 /// What the user wants in the end, in their own words.
@@ -162,6 +164,12 @@ impl Intent {
             snapshot: request.snapshot,
             catalogue,
         }
+    }
+
+    /// An intent as the catalogue would make it, for the tests of other rooms.
+    #[cfg(test)]
+    pub(crate) fn for_tests(kind: Kind, request: Request) -> Self {
+        Self::assemble(Arc::new(kind), Digest::ZERO, request)
     }
 
     /// The kind.

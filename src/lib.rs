@@ -24,6 +24,7 @@ pub mod modeling;
 pub mod pipeline;
 pub mod provenance;
 pub mod risk;
+pub mod routing;
 pub mod safety;
 pub mod ssot;
 pub mod time;

@@ -1,4 +1,13 @@
 //! Step 4: what is remembered, and whether the intent agrees with it (IRM-4.4).
+//!
+//! [`Facts`] are long-term memory: versioned, labelled, rebuilt from the subject's
+//! memory stream. [`MemorySystem`] compares an intent with them and halts the route
+//! on every disagreement. [`CorrectionRequest`] says what would settle each one,
+//! [`settle`] checks what was supplied. [`ShortTerm`] is what one session has done
+//! and read.
+//!
+//! INVARIANT (no stale routing, IRM-4.4.3): an intent that passes relies only on
+//! facts that stand at the route's snapshot, at the version it saw, in its contexts.
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
@@ -8,9 +17,20 @@ use crate::intent::Intent;
 use crate::time::Timestamp;
 use crate::verdict::Reason;
 
-pub use facts::Facts;
+pub use correction::{
+    Correction, CorrectionRequest, CorrectionStep, Need, Replacement, Settled, settle,
+};
+pub use facts::{Fact, FactRecord, Facts, FactsError, NewFact, Visible};
 
+pub use short_term::{Remembered, ShortTerm};
+pub use system::{MemorySystem, SnapshotRule};
+
+pub mod correction;
 pub mod facts;
+pub mod short_term;
+mod system;
+#[cfg(test)]
+mod test_support;
 
 /// What the Memory System is handed.
 #[derive(Debug, Clone, Copy)]
@@ -46,7 +66,8 @@ pub enum ConflictKind {
     Missing,
 }
 
-/// One disagreement and what would settle it.
+/// One disagreement. Without key and argument it is about the snapshot (stale) or
+/// the subject (misaligned).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MemoryConflict {
     /// Which kind.

@@ -23,6 +23,10 @@ use serde::{Deserialize, Serialize};
 use crate::encode::{Decode, DecodeError, Encode, Reader, Writer, byte_enum};
 use crate::id::{ModuleId, Name};
 
+pub use pattern::{SourcePattern, SourcePatternError};
+
+mod pattern;
+
 /// One origin of a value.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

@@ -1,4 +1,19 @@
 //! The single source of truth: what happened, hash-chained and durable.
+//!
+//! - [`record`]: the lineage record, byte by byte
+//! - [`store`]: what a store promises; [`plan`]: what compare-and-append means
+//! - `memory` (feature `std`), `redb` (feature `redb`): two stores; `conformance` (feature
+//!   `std`): the rules for those of others
+//! - [`ledger`]: receipts; [`verify`]: the whole log, or one stream, checked
 
+#[cfg(feature = "std")]
+pub mod conformance;
+pub mod ledger;
+#[cfg(feature = "std")]
+pub mod memory;
+pub mod plan;
 pub mod record;
+#[cfg(feature = "redb")]
+pub mod redb;
 pub mod store;
+pub mod verify;

@@ -4,6 +4,7 @@
 //! a type of this module; none of them can act by itself.
 
 use alloc::boxed::Box;
+use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
 
@@ -259,7 +260,7 @@ impl<'de> Deserialize<'de> for SafetyFlags {
                 mut seq: A,
             ) -> Result<SafetyFlags, A::Error> {
                 let mut set = SafetyFlags::NONE;
-                while let Some(name) = seq.next_element::<alloc::string::String>()? {
+                while let Some(name) = seq.next_element::<String>()? {
                     let flag = SafetyFlags::from_name(&name).ok_or_else(|| {
                         let known = SafetyFlags::ALL.iter().map(|(_, text)| *text);
                         let known = known.collect::<Vec<_>>().join(", ");
@@ -356,6 +357,12 @@ impl fmt::Display for Consensus {
     }
 }
 
+impl Serialize for Consensus {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
 impl Encode for Consensus {
     fn encode(&self, out: &mut Writer) {
         out.u16(self.0);
@@ -391,7 +398,7 @@ byte_enum!(Drift, "a drift", { None = 0, Soft = 1, Hard = 2, });
 
 /// What is taken away from an intent in Protected Mode (D-52, "modify"). It only
 /// ever takes away: arguments are left out, effects are dropped, modules excluded.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
 pub struct Narrowing {
     /// Arguments that are left out.
     pub drop_arguments: Vec<Box<str>>,

@@ -96,12 +96,16 @@ pub enum StreamKind {
     Session,
     /// The facts of one subject.
     Memory,
-    /// Approvals, reviews and pinned policies, by policy set or subject.
+    /// Approvals, reviews and authorizations, by subject.
     Governance,
+    /// The sessions of one subject, in the order in which they were opened.
+    Subject,
+    /// The policy sets in force, one after another.
+    Policy,
 }
 
 byte_enum!(StreamKind, "a stream kind", {
-    Audience = 1, Routing = 2, Session = 3, Memory = 4, Governance = 5,
+    Audience = 1, Routing = 2, Session = 3, Memory = 4, Governance = 5, Subject = 6, Policy = 7,
 });
 
 impl StreamKind {
@@ -113,6 +117,8 @@ impl StreamKind {
             Self::Session => "/ssot/identity/session/",
             Self::Memory => "/ssot/memory/",
             Self::Governance => "/ssot/governance/",
+            Self::Subject => "/ssot/identity/subject/",
+            Self::Policy => "/ssot/governance/policy/",
         }
     }
 }
@@ -217,6 +223,11 @@ impl Draft {
         self.kind
     }
 
+    /// The subsystem that asks for it.
+    pub const fn source(&self) -> Subsystem {
+        self.source
+    }
+
     /// Its body.
     pub fn body(&self) -> &[u8] {
         &self.body
@@ -301,6 +312,11 @@ impl Record {
     /// The canonical bytes.
     pub fn bytes(&self) -> &[u8] {
         &self.bytes
+    }
+
+    /// The canonical bytes, shared: what a store keeps.
+    pub fn shared_bytes(&self) -> Arc<[u8]> {
+        Arc::clone(&self.bytes)
     }
 
     /// The digest of the canonical bytes (ASM2-9, `ssot_hash`; IRM-6.8, audit hash).

@@ -75,6 +75,8 @@ reasons! {
     StateInsufficient = 506, "safety.state-insufficient", "the audience's state is below what the intent requires";
     OutsideValue = 507, "safety.outside-value", "an argument carries a value from outside";
     RiskScored = 508, "safety.risk", "the risk that was scored";
+    AudienceHeld = 509, "safety.audience-held", "the audience is on HOLD: nothing passes without governance";
+    SensitiveOutflow = 510, "safety.outflow", "a value too sensitive to leave would leave";
 
     RuleAllow = 601, "governance.allow", "a rule allows it";
     RuleModify = 602, "governance.modify", "a rule allows it narrowed";
@@ -91,6 +93,7 @@ reasons! {
     DriftRuled = 613, "governance.drift-ruled", "Governance ruled on a drift flag";
     BacktrackAuthorized = 614, "governance.backtrack", "Governance authorized going back to an earlier layer";
     MatrixDecision = 615, "governance.matrix", "the Audience Matrix decides for this class and tier";
+    SafetyHeld = 616, "governance.safety-hold", "the Safety System asks for a person's judgement";
 
     RouteMismatch = 701, "pipeline.mismatch", "no table row matches the Routing ID's components";
     SnapshotOutdated = 702, "pipeline.snapshot-outdated", "the snapshot the intent was routed on is no longer current";

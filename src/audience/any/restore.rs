@@ -1,0 +1,199 @@
+//! Restoring an audience from its records, and from nothing else.
+
+use alloc::borrow::ToOwned as _;
+
+use crate::audience::any::{AnyAudience, Entry};
+use crate::audience::lineage::{
+    ConstitutionalCheck, EnvelopeBlock, IllegalEvent, LineageEvent, TransitionRefused,
+};
+use crate::audience::state::State;
+use crate::audience::typed::{Core, Review, stream_of};
+use crate::digest::Digest;
+use crate::encode::{DecodeError, Reader};
+use crate::id::SubjectId;
+use crate::ssot::record::{Head, Record, RecordKind, StreamId};
+
+/// A record that does not continue an audience's lineage. Final: the log is damaged, or it
+/// is another log.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("record {index} (sequence {sequence}, {}): {problem}", digest.short())]
+pub struct ReplayError {
+    /// The record's place in the global log.
+    pub index: u64,
+    /// Its place in its stream.
+    pub sequence: u64,
+    /// Its digest.
+    pub digest: Digest,
+    /// What is wrong with it.
+    pub problem: ReplayProblem,
+}
+
+/// What is wrong with a record.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ReplayProblem {
+    /// It belongs to another stream.
+    #[error("expected stream `{expected}`, found `{found}`")]
+    Stream {
+        /// The audience's stream.
+        expected: StreamId,
+        /// The record's.
+        found: StreamId,
+    },
+    /// A record is missing, repeated or out of order.
+    #[error("expected sequence {expected}, found {found}")]
+    Sequence {
+        /// The next place.
+        expected: u64,
+        /// The record's place.
+        found: u64,
+    },
+    /// It follows another record.
+    #[error("expected it to follow {}, found it to follow {}", expected.short(), found.short())]
+    Link {
+        /// The digest of the record before.
+        expected: Digest,
+        /// What the record names.
+        found: Digest,
+    },
+    /// Its kind has no place in an audience's stream.
+    #[error("expected a record of an audience, found kind {found:?}")]
+    Kind {
+        /// The kind.
+        found: RecordKind,
+    },
+    /// Its body cannot be read.
+    #[error("its body cannot be read: {0}")]
+    Body(#[from] DecodeError),
+    /// It is no legal transition.
+    #[error(transparent)]
+    Illegal(#[from] IllegalEvent),
+    /// It starts from another state than the audience is in.
+    #[error("expected it to start from {expected}, found {found}")]
+    State {
+        /// The state the audience is in.
+        expected: State,
+        /// The state the record names.
+        found: State,
+    },
+    /// Its event type is not the one its cause justifies.
+    #[error("its event type is not the one its cause justifies")]
+    Way,
+}
+
+/// Restores one audience, record by record.
+#[derive(Debug)]
+#[must_use = "`finish` gives the audience"]
+pub struct Restore {
+    core: Core,
+    state: State,
+}
+
+impl Restore {
+    /// Starts with an audience that has no record: it is in INIT (ASM2-3.1).
+    pub const fn new(subject: SubjectId) -> Self {
+        Self { core: Core { subject, head: Head::EMPTY, review: Review::None }, state: State::Init }
+    }
+
+    /// Takes the next record.
+    ///
+    /// # Errors
+    /// [`ReplayError`] names the record and what is wrong; nothing was taken.
+    pub fn push(&mut self, record: &Record) -> Result<&mut Self, ReplayError> {
+        let entry = self.check(record).map_err(|problem| ReplayError {
+            index: record.index(),
+            sequence: record.sequence(),
+            digest: record.digest(),
+            problem,
+        })?;
+        (self.state, self.core.review) = entry.apply(self.state, self.core.review);
+        self.core.head = record.head();
+        Ok(self)
+    }
+
+    /// The state after the records taken so far.
+    pub const fn state(&self) -> State {
+        self.state
+    }
+
+    /// The head after the records taken so far.
+    pub const fn head(&self) -> Head {
+        self.core.head
+    }
+
+    /// The audience after the records taken.
+    pub fn finish(self) -> AnyAudience {
+        AnyAudience::mint(self.state, self.core)
+    }
+
+    fn check(&self, record: &Record) -> Result<Entry, ReplayProblem> {
+        let expected = stream_of(&self.core.subject);
+        if *record.stream() != expected {
+            return Err(ReplayProblem::Stream { expected, found: record.stream().to_owned() });
+        }
+        let head = self.core.head;
+        if record.sequence() != head.length() {
+            let (expected, found) = (head.length(), record.sequence());
+            return Err(ReplayProblem::Sequence { expected, found });
+        }
+        if record.previous() != head.digest() {
+            let (expected, found) = (head.digest(), record.previous());
+            return Err(ReplayProblem::Link { expected, found });
+        }
+        let (entry, found) = match record.kind() {
+            RecordKind::AudienceEvent => {
+                let event = event(record.body())?;
+                let from = event.from();
+                (Entry::Event(event), from)
+            }
+            RecordKind::EnvelopeBlock => {
+                let block: EnvelopeBlock = record.read()?;
+                (Entry::Blocked(block), block.state)
+            }
+            RecordKind::TransitionRefused => {
+                let refused: TransitionRefused = record.read()?;
+                (Entry::Refused(refused), refused.from)
+            }
+            RecordKind::ConstitutionalCheck => {
+                let check: ConstitutionalCheck = record.read()?;
+                (Entry::Checked(check), check.state)
+            }
+            found => return Err(ReplayProblem::Kind { found }),
+        };
+        if found != self.state {
+            return Err(ReplayProblem::State { expected: self.state, found });
+        }
+        Ok(entry)
+    }
+}
+
+/// Reads an event, telling an illegal edge from unreadable bytes.
+fn event(body: &[u8]) -> Result<LineageEvent, ReplayProblem> {
+    let mut input = Reader::new(body);
+    let (from, to, way, cause) = LineageEvent::decode_fields(&mut input)?;
+    input.finish()?;
+    if cause.way(from) != way {
+        return Err(ReplayProblem::Way);
+    }
+    Ok(LineageEvent::new(from, to, cause)?)
+}
+
+impl AnyAudience {
+    /// The audience after these records of its stream, in order, from the first.
+    ///
+    /// The records must come from a verified store: replay proves that they form one
+    /// gapless legal lineage, not that nobody wrote them himself.
+    ///
+    /// # Errors
+    /// [`ReplayError`] names the first record that does not continue, and why.
+    pub fn replay<'a>(
+        subject: SubjectId,
+        records: impl IntoIterator<Item = &'a Record>,
+    ) -> Result<Self, ReplayError> {
+        let mut restore = Restore::new(subject);
+        for record in records {
+            restore.push(record)?;
+        }
+        Ok(restore.finish())
+    }
+}

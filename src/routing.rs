@@ -1,0 +1,29 @@
+//! Routing: the one path through the eight layers (IRM).
+//!
+//! [`Route`] is the typed path: its type says which layer an intent has passed, and a
+//! skip does not compile. [`Router`] drives it at run time: it walks the same verbs
+//! over eight engines, a store and a clock. [`RoutingTable`] says which execution
+//! template an intent gets, proven unambiguous when it is loaded. [`evidence`] is
+//! what stays behind.
+
+pub use desk::{Desk, OpenRoute};
+pub use engines::{EngineSet, Engines};
+pub use evidence::{EvidenceBlock, Outcome, OutcomeStatus, StepResult, TraceEntry};
+pub use pins::{Pins, PolicyPinned};
+pub use route::{
+    BacktrackRefused, GovernanceView, Reception, Route, SafetyView, Sealed, Uncommitted,
+};
+pub use router::{FollowUp, Profile, Routed, Router, RouterError, Rules};
+pub use stop::Stop;
+pub use table::RoutingTable;
+
+pub mod desk;
+pub mod engines;
+pub mod evidence;
+pub mod layers;
+pub mod pins;
+pub mod route;
+pub mod router;
+pub mod stop;
+pub mod table;
+pub mod terminal;

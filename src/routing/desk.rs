@@ -1,0 +1,256 @@
+//! A desk: one session at the router, with everything routes of this session rest on.
+//!
+//! All of it is read from the log by verified replay when the session opens, and kept
+//! up to date by the very same function afterwards, so a desk that was restored knows
+//! what a desk that stayed open knows.
+
+use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
+use core::fmt;
+
+use crate::audience::any::AnyAudience;
+use crate::audience::classifier::{Class, Consent, Profile as ClassProfile};
+use crate::audience::state::State;
+use crate::digest::Digest;
+use crate::governance::{Approval, BacktrackAuthorization, GovernanceDecision, Matter};
+use crate::id::{KindId, LayerId, SessionId, SnapshotId, SubjectId};
+use crate::identity::Session;
+use crate::intent::RoutingId;
+use crate::memory::{Facts, Remembered, ShortTerm};
+use crate::modeling::{ModelingEngine, Observation};
+use crate::provenance::Label;
+use crate::risk::Risk;
+use crate::routing::evidence::{EvidenceBlock, Outcome, OutcomeStatus, StepResult};
+use crate::ssot::record::{Head, StreamId, StreamKind};
+use crate::time::Timestamp;
+use crate::verdict::{Consensus, Drift, ReasonCode, Verdict, Vote};
+
+/// One session at the router.
+pub struct Desk<P> {
+    pub(super) session: Session,
+    /// `None` after a failure that leaves open what the log holds: it is read again
+    /// before the next route.
+    pub(super) live: Option<Live<P>>,
+}
+
+/// What routes of a session rest on.
+pub(super) struct Live<P> {
+    pub(super) audience: AnyAudience,
+    pub(super) profile: P,
+    pub(super) facts: Facts,
+    pub(super) short_term: ShortTerm,
+    pub(super) history: BTreeMap<KindId, u32>,
+    pub(super) standing: Consensus,
+    pub(super) decisions: Vec<(Digest, GovernanceDecision)>,
+    pub(super) routing: Head,
+    pub(super) governance: Head,
+    pub(super) open: Option<OpenRoute>,
+    pub(super) record: Conduct,
+}
+
+/// A route whose evidence is durable and whose outcome is not.
+#[derive(Debug, Clone)]
+pub struct OpenRoute {
+    /// The digest of the evidence block's record.
+    pub evidence: Digest,
+    /// The evidence block.
+    pub block: EvidenceBlock,
+}
+
+/// How a subject's routes ended so far: what the Classifier looks at.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Conduct {
+    pub(super) good: u32,
+    pub(super) bad: u32,
+    pub(super) first: Option<Timestamp>,
+}
+
+impl<P> Desk<P> {
+    pub(super) const fn new(session: Session, live: Live<P>) -> Self {
+        Self { session, live: Some(live) }
+    }
+
+    /// The session.
+    pub const fn session(&self) -> &Session {
+        &self.session
+    }
+
+    /// The audience's state; none while the log has to be read again.
+    pub fn state(&self) -> Option<State> {
+        self.live.as_ref().map(|live| live.audience.state())
+    }
+
+    /// Everything the session has read so far; none while the log has to be read again.
+    pub fn context(&self) -> Option<&Label> {
+        self.live.as_ref().map(|live| live.short_term.context())
+    }
+
+    /// The subject's facts; none while the log has to be read again.
+    pub fn facts(&self) -> Option<&Facts> {
+        self.live.as_ref().map(|live| &live.facts)
+    }
+
+    /// The snapshot the next route will be routed on.
+    pub fn snapshot(&self) -> Option<SnapshotId> {
+        self.facts().map(Facts::snapshot)
+    }
+
+    /// The route that has evidence and no outcome yet, if there is one.
+    pub fn open_route(&self) -> Option<&OpenRoute> {
+        self.live.as_ref().and_then(|live| live.open.as_ref())
+    }
+}
+
+impl<P> fmt::Debug for Desk<P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Desk")
+            .field("session", self.session.id())
+            .field("state", &self.state())
+            .finish_non_exhaustive()
+    }
+}
+
+impl<P> Live<P> {
+    /// Takes a finished route into everything that later routes rest on. `own` says
+    /// whether it belongs to this session or to an earlier one of the subject.
+    pub(super) fn absorb<M: ModelingEngine<Profile = P> + ?Sized>(
+        &mut self,
+        modeling: &M,
+        block: &EvidenceBlock,
+        outcome: Option<&Outcome>,
+        own: bool,
+    ) {
+        self.record.take(block, outcome);
+        let Some(kind) = &block.kind else { return };
+        modeling.observe(
+            &mut self.profile,
+            &Observation {
+                kind: kind.clone(),
+                flags: block.flags,
+                at: block.timestamp,
+                verdict: block.verdict,
+            },
+        );
+        for used in block.approval.into_iter().chain(block.backtrack) {
+            self.decisions.retain(|(record, _)| *record != used);
+        }
+        if !own {
+            return;
+        }
+        let vote = match outcome.map(|o| o.status) {
+            None => Vote::Abstain,
+            Some(OutcomeStatus::Done) => Vote::Agree,
+            Some(OutcomeStatus::Failed | OutcomeStatus::Unknown) => Vote::Dissent,
+        };
+        self.standing = block.consensus.with(LayerId::Execution, vote);
+        if let Some(outcome) = outcome {
+            if outcome.status == OutcomeStatus::Done {
+                let count = self.history.entry(kind.clone()).or_default();
+                *count = count.saturating_add(1);
+            }
+            self.short_term.absorb(Remembered {
+                kind: kind.clone(),
+                verdict: block.verdict,
+                output: outcome.output,
+                label: outcome.label.clone(),
+                at: block.timestamp,
+            });
+        }
+    }
+
+    /// The decision on exactly this intent that was not used yet.
+    pub(super) fn approval(&self, intent: Digest) -> Option<Approval> {
+        let approvals =
+            self.decisions.iter().rev().filter_map(|(record, decision)| decision.approval(*record));
+        approvals.into_iter().find(|approval| approval.intent == intent)
+    }
+
+    /// The authorization to take this route back to Modeling, where one was given that
+    /// no route has used.
+    pub(super) fn backtrack(
+        &self,
+        route: RoutingId,
+        now: Timestamp,
+    ) -> Option<BacktrackAuthorization> {
+        self.decisions.iter().rev().find_map(|(record, decision)| match decision.matter() {
+            Matter::Backtrack { route: of, target: LayerId::Modeling, .. } if *of == route => {
+                decision.authorize_backtrack(*record, now).ok()
+            }
+            _ => None,
+        })
+    }
+
+    /// What the Classifier looks at, with the risk that was scored.
+    pub(super) fn class_profile(
+        &self,
+        session: &Session,
+        risk: Risk,
+        now: Timestamp,
+    ) -> ClassProfile {
+        const DAY: u64 = 86_400_000;
+        let age = self.record.first.map_or(0, |first| now.since(first) / DAY);
+        ClassProfile {
+            identity_strength: session.strength(),
+            consent: if session.consent() { Consent::Explicit } else { Consent::Implied },
+            good_outcomes: self.record.good,
+            bad_outcomes: self.record.bad,
+            age_days: u32::try_from(age).unwrap_or(u32::MAX),
+            risk,
+        }
+    }
+}
+
+impl Conduct {
+    /// A good outcome is an effect that took place. A bad one is a denial for cause:
+    /// hard drift, a block by Safety, or a violated kernel rule. A denial because no
+    /// rule allows something says nothing about the audience.
+    fn take(&mut self, block: &EvidenceBlock, outcome: Option<&Outcome>) {
+        self.first = Some(self.first.map_or(block.timestamp, |t| t.min(block.timestamp)));
+        if outcome.is_some_and(|o| o.status == OutcomeStatus::Done) {
+            self.good = self.good.saturating_add(1);
+        }
+        let stopped = block.trace.last().filter(|entry| entry.result == StepResult::Stopped);
+        let for_cause = stopped.is_some_and(|entry| {
+            entry.layer == LayerId::Safety
+                || block.drift == Drift::Hard
+                || entry.reasons.iter().any(|r| r.code == ReasonCode::KernelViolation)
+        });
+        if for_cause && block.verdict == Verdict::Deny {
+            self.bad = self.bad.saturating_add(1);
+        }
+    }
+}
+
+/// The class as evidence writes it: 1 A, 2 B, 3 C.
+pub(super) const fn class_number(class: Class) -> u8 {
+    match class {
+        Class::A => 1,
+        Class::B => 2,
+        Class::C => 3,
+    }
+}
+
+/// The streams a session's routes touch.
+pub(super) struct Streams {
+    pub(super) routing: StreamId,
+    pub(super) session: StreamId,
+    pub(super) subject: StreamId,
+    pub(super) audience: StreamId,
+    pub(super) memory: StreamId,
+    pub(super) governance: StreamId,
+}
+
+impl Streams {
+    pub(super) fn of(session: &SessionId, subject: &SubjectId) -> Self {
+        let by_session = |kind| StreamId::new(kind, session.name().clone());
+        let by_subject = |kind| StreamId::new(kind, subject.name().clone());
+        Self {
+            routing: by_session(StreamKind::Routing),
+            session: by_session(StreamKind::Session),
+            subject: by_subject(StreamKind::Subject),
+            audience: by_subject(StreamKind::Audience),
+            memory: by_subject(StreamKind::Memory),
+            governance: by_subject(StreamKind::Governance),
+        }
+    }
+}

@@ -1,0 +1,251 @@
+//! Step 8: evidence first, then the effect (IRM-4.8, D-27).
+
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+use core::fmt;
+
+use super::{Core, Route, intent_of};
+use crate::audience::state::State;
+use crate::digest::Domain;
+use crate::encode::Encode;
+use crate::execution::{Admission, Execution, ExecutionEngine, IdempotencyKey, Job, Output};
+use crate::id::{LayerId, Subsystem};
+use crate::intent::Submission;
+use crate::provenance::Label;
+use crate::routing::evidence::{EvidenceBlock, Outcome, OutcomeStatus};
+use crate::routing::layers::{self, Position, Precedes};
+use crate::routing::terminal::ContractBlocked;
+use crate::ssot::ledger::Receipt;
+use crate::ssot::record::{Draft, RecordKind, StreamId, StreamKind};
+use crate::time::Timestamp;
+use crate::verdict::{Reason, ReasonCode, Verdict};
+
+/// A route whose evidence is written but not yet durable.
+#[must_use = "the evidence must be committed before the effect"]
+pub struct Sealed {
+    core: Box<Core>,
+    stream: StreamId,
+    body: Vec<u8>,
+}
+
+/// A receipt that does not hold this route's evidence. Gives the sealed route back.
+#[derive(Debug)]
+pub struct Uncommitted {
+    sealed: Sealed,
+}
+
+impl Uncommitted {
+    /// The sealed route.
+    pub fn into_sealed(self) -> Sealed {
+        self.sealed
+    }
+}
+
+impl fmt::Display for Uncommitted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "expected a receipt for the evidence of this route on `{}`", self.sealed.stream)
+    }
+}
+
+impl core::error::Error for Uncommitted {}
+
+impl<P: Position> Route<P> {
+    /// Checks the module's contract and writes the Routing Evidence Block. Nothing
+    /// is executed before a ledger's receipt for exactly this block is shown to
+    /// [`Sealed::commit`].
+    ///
+    /// # Errors
+    /// [`ContractBlocked`]: the module is unknown or its contract is not met.
+    pub fn seal<E>(mut self, engine: &E) -> Result<Sealed, ContractBlocked>
+    where
+        P: Precedes<layers::Committed>,
+        E: ExecutionEngine + ?Sized,
+    {
+        let core = &mut *self.core;
+        let admitted = match (intent_of(core), core.path.as_ref()) {
+            (Some(intent), Some(path)) => engine.admit(&Admission {
+                module: path.module(),
+                intent,
+                state: core.block.state,
+                mode: path.mode(),
+                consensus: core.block.consensus,
+            }),
+            _ => Err(Reason::new(ReasonCode::IntentMalformed)),
+        };
+        if let Err(reason) = admitted {
+            core.stop(LayerId::Execution, Verdict::Deny, alloc::vec![reason]);
+            return Err(ContractBlocked::new(self.core));
+        }
+        let session = intent_of(core).map(|intent| intent.session().name().clone());
+        let Some(session) = session else {
+            core.stop(LayerId::Execution, Verdict::Deny, super::malformed());
+            return Err(ContractBlocked::new(self.core));
+        };
+        let stream = StreamId::new(StreamKind::Routing, session);
+        let body = core.block.to_canonical();
+        Ok(Sealed { core: self.core, stream, body })
+    }
+}
+
+impl Sealed {
+    /// The record to commit.
+    pub fn draft(&self) -> Draft {
+        Draft::new(
+            self.stream.clone(),
+            RecordKind::EvidenceBlock,
+            Subsystem::Routing,
+            self.body.clone(),
+        )
+    }
+
+    /// The evidence.
+    pub fn evidence(&self) -> &EvidenceBlock {
+        &self.core.block
+    }
+
+    /// The submission.
+    pub fn submission(&self) -> &Submission {
+        &self.core.submission
+    }
+
+    /// Shows the ledger's receipt (D-27). The record's digest becomes the effect's
+    /// idempotency key.
+    ///
+    /// # Errors
+    /// [`Uncommitted`] when the receipt is not for this evidence.
+    pub fn commit(self, receipt: &Receipt) -> Result<Route<layers::Committed>, Uncommitted> {
+        let found = receipt.records().iter().find(|record| {
+            record.kind() == RecordKind::EvidenceBlock
+                && *record.stream() == self.stream
+                && record.body() == self.body
+        });
+        match found {
+            Some(record) => {
+                let key = IdempotencyKey::from_evidence(record.digest());
+                Ok(Route::committed(self.core, key))
+            }
+            None => Err(Uncommitted { sealed: self }),
+        }
+    }
+
+    /// Ends the route unexecuted, because its evidence could not be made durable or
+    /// the log moved on meanwhile.
+    pub fn abandon(self) -> (EvidenceBlock, Submission) {
+        (self.core.block, self.core.submission)
+    }
+}
+
+impl fmt::Debug for Sealed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sealed").field("stream", &self.stream).finish_non_exhaustive()
+    }
+}
+
+impl Route<layers::Committed> {
+    fn committed(mut core: Box<Core>, key: IdempotencyKey) -> Self {
+        core.key = Some(key);
+        Self::at(core)
+    }
+
+    /// The effect's idempotency key: the digest of the durable evidence.
+    pub fn key(&self) -> IdempotencyKey {
+        self.core.key.unwrap_or(IdempotencyKey::from_evidence(crate::digest::Digest::ZERO))
+    }
+}
+
+impl<P: Position> Route<P> {
+    /// Step 8: carries out the effect, at most once for this evidence. The Routing
+    /// ID is recomputed and compared once more (D-23).
+    pub fn execute<E>(
+        mut self,
+        engine: &E,
+        state: State,
+        now: Timestamp,
+    ) -> Route<layers::Execution>
+    where
+        P: Precedes<layers::Execution>,
+        E: ExecutionEngine + ?Sized,
+    {
+        let execution = run(&self.core, engine, state, now);
+        self.core.execution = Some(execution);
+        Route::at(self.core)
+    }
+}
+
+fn run<E: ExecutionEngine + ?Sized>(
+    core: &Core,
+    engine: &E,
+    state: State,
+    now: Timestamp,
+) -> Execution {
+    let (Some(intent), Some(path), Some(package), Some(key)) =
+        (intent_of(core), core.path.as_ref(), core.package.as_ref(), core.key)
+    else {
+        return Execution::Failed(Reason::new(ReasonCode::IntentMalformed));
+    };
+    if package.components().id() != package.id() || core.block.routing_id != Some(package.id()) {
+        return Execution::Failed(Reason::new(ReasonCode::RoutingIdMismatch));
+    }
+    engine.execute(&Job {
+        module: path.module(),
+        intent,
+        narrowing: &core.block.narrowing,
+        mode: path.mode(),
+        state,
+        key,
+        now,
+    })
+}
+
+impl Route<layers::Execution> {
+    /// How the effect ended, chained to the evidence.
+    pub fn outcome(&self) -> Outcome {
+        let evidence = self.core.key.map_or(crate::digest::Digest::ZERO, |key| key.digest());
+        match &self.core.execution {
+            Some(Execution::Done(output)) => Outcome {
+                evidence,
+                status: OutcomeStatus::Done,
+                output: Some(Domain::Output.hash(&output.value.to_canonical())),
+                label: output.label.clone(),
+                reasons: Vec::new(),
+            },
+            Some(Execution::Failed(reason)) => {
+                unsuccessful(evidence, OutcomeStatus::Failed, reason.clone())
+            }
+            Some(Execution::Unknown(reason)) => {
+                unsuccessful(evidence, OutcomeStatus::Unknown, reason.clone())
+            }
+            None => unsuccessful(
+                evidence,
+                OutcomeStatus::Unknown,
+                Reason::new(ReasonCode::OutcomeUnknown),
+            ),
+        }
+    }
+
+    /// The output, where there is one.
+    pub fn output(&self) -> Option<&Output> {
+        match &self.core.execution {
+            Some(Execution::Done(output)) => Some(output),
+            _ => None,
+        }
+    }
+
+    /// The evidence, the submission and the output.
+    pub fn into_parts(self) -> (EvidenceBlock, Submission, Option<Output>) {
+        let output = match self.core.execution {
+            Some(Execution::Done(output)) => Some(output),
+            _ => None,
+        };
+        (self.core.block, self.core.submission, output)
+    }
+}
+
+/// The outcome of an effect that did not, or not surely, take place.
+pub(in crate::routing) fn unsuccessful(
+    evidence: crate::digest::Digest,
+    status: OutcomeStatus,
+    reason: Reason,
+) -> Outcome {
+    Outcome { evidence, status, output: None, label: Label::empty(), reasons: alloc::vec![reason] }
+}

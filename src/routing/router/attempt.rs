@@ -1,0 +1,330 @@
+//! One attempt at one submission: walk, record, execute, record.
+
+use alloc::boxed::Box;
+use alloc::sync::Arc;
+
+use super::{FollowUp, Profile, Routed, Router, RouterError, keep, moved};
+use crate::audience::state::State;
+use crate::digest::Digest;
+use crate::encode::Encode;
+use crate::governance::GovernanceEngine;
+use crate::id::Subsystem;
+use crate::identity::Session;
+use crate::intent::Submission;
+use crate::routing::desk::{Live, OpenRoute, Streams, class_number};
+use crate::routing::engines::Engines;
+use crate::routing::evidence::EvidenceBlock;
+use crate::routing::route::{GovernanceView, Reception, Route, SafetyView, Sealed};
+use crate::routing::router::mandate::{Mandate, Moving};
+use crate::routing::stop::Stop;
+use crate::routing::terminal::{GovernanceStop, Terminal as _};
+use crate::ssot::ledger::Receipt;
+use crate::ssot::record::{Draft, RecordKind};
+use crate::ssot::store::{Batch, Store};
+use crate::time::{Clock, Timestamp};
+
+/// What came of one attempt.
+pub(super) enum Attempt {
+    /// It is finished.
+    Done(Box<Routed>),
+    /// The log moved on before anything was recorded: try again.
+    Moved(Submission),
+}
+
+/// How far a submission got, and what the audience must do about it.
+pub(super) struct Walked {
+    pub(super) result: Result<Sealed, Stop>,
+    pub(super) mandate: Mandate,
+    pub(super) now: Timestamp,
+}
+
+impl<E: Engines, S: Store, C: Clock> Router<E, S, C> {
+    /// Walks the typed path up to the evidence. Reads, decides, changes nothing.
+    pub(super) fn walk(
+        &self,
+        session: &Session,
+        live: &Live<Profile<E>>,
+        submission: Submission,
+    ) -> Walked {
+        let now = self.clock.now();
+        let mut mandate = Mandate::stay(live.audience.state());
+        let result = self.steps(session, live, submission, now, &mut mandate);
+        Walked { result, mandate, now }
+    }
+
+    fn steps(
+        &self,
+        session: &Session,
+        live: &Live<Profile<E>>,
+        submission: Submission,
+        now: Timestamp,
+        mandate: &mut Mandate,
+    ) -> Result<Sealed, Stop> {
+        let engines = &self.engines;
+        let state = live.audience.state();
+        let profile = live.class_profile(session, crate::risk::Risk::ZERO, now);
+        let reception = Reception {
+            session,
+            state,
+            class: class_number(self.rules.classifier.classify(&profile).class()),
+            snapshot: live.facts.snapshot(),
+            pins: self.rules.pins.digest(),
+            standing: live.standing,
+            now,
+        };
+        let route = Route::receive(submission, &reception)
+            .identify(engines.identity(), session)?
+            .package(engines.intent(), self.rules.catalogue)?;
+        let route = match route.model(engines.modeling(), &live.profile) {
+            Ok(route) => route,
+            // Governance may have looked at this very drift before (D-22).
+            Err(referral) => {
+                let authorization =
+                    (referral.evidence().routing_id).and_then(|id| live.backtrack(id, now));
+                let Some(authorization) = authorization else { return Err(referral.into()) };
+                match referral.backtrack(authorization) {
+                    Ok(route) => route.model(engines.modeling(), &live.profile)?,
+                    Err((referral, _)) => return Err(referral.into()),
+                }
+            }
+        };
+        let route = route.recall(engines.memory(), &live.facts)?;
+        let view = SafetyView {
+            state,
+            context: live.short_term.context(),
+            staleness_millis: route.staleness(&live.facts),
+        };
+        let assessed = route.assess(engines.safety(), &view);
+        *mandate = match &assessed {
+            Ok(route) => {
+                let intent = route.submission().intent();
+                let identity = route.identity();
+                self.mandate(session, live, route.safety(), identity, route.evidence(), intent, now)
+            }
+            Err(stop) => {
+                let intent = stop.submission().intent();
+                let identity = stop.identity();
+                self.mandate(session, live, stop.finding(), identity, stop.evidence(), intent, now)
+            }
+        };
+        let mut route = assessed?;
+        if let Some((verdict, reason)) = mandate.stops() {
+            return Err(route.overridden(verdict, reason).into());
+        }
+        let state = mandate.state();
+        route.settle_audience(state, class_number(mandate.class()), mandate.narrowing());
+        let approval = live.approval(route.evidence().intent);
+        let view = GovernanceView {
+            session,
+            state,
+            class: mandate.class(),
+            ask: mandate.asks(),
+            context: live.short_term.context(),
+            history: &live.history,
+            approval: approval.as_ref(),
+            lineage_intact: true,
+            token_millis: self.rules.token_millis,
+            nonce: nonce(live.routing, session),
+        };
+        let (route, token) =
+            route.govern(engines.governance(), &view, &self.rules.table, &self.rules.mint)?;
+        let route = route.plan(
+            engines.pipeline(),
+            &self.rules.table,
+            state,
+            token,
+            &self.rules.mint,
+            self.clock.now(),
+        )?;
+        Ok(route.seal(engines.execution())?)
+    }
+
+    /// One attempt. On success everything the route taught is in `live`.
+    pub(super) fn attempt(
+        &self,
+        session: &Session,
+        live: &mut Live<Profile<E>>,
+        submission: Submission,
+    ) -> Result<Attempt, RouterError> {
+        let Walked { result, mandate, now } = self.walk(session, live, submission);
+        let streams = Streams::of(session.id(), session.subject());
+        let before = live.audience.state();
+        let moving = self.carry_out(live, mandate, now)?;
+        let mut batch = Batch::new(now)
+            .expect(streams.routing.clone(), live.routing)
+            .expect(streams.audience.clone(), moving.expected_head());
+        for draft in moving.drafts(Subsystem::Safety) {
+            batch = batch.append(draft);
+        }
+        match result {
+            Err(stop) => {
+                let follow_up = follow_up(&stop);
+                let (block, submission) = stop.conclude().into_parts();
+                let draft = Draft::new(
+                    streams.routing.clone(),
+                    RecordKind::EvidenceBlock,
+                    Subsystem::Routing,
+                    block.to_canonical(),
+                );
+                let batch = keep(batch.append(draft), &submission);
+                let receipt = match self.ledger.commit(batch) {
+                    Ok(receipt) => receipt,
+                    Err(error) if moved(&error) => return Ok(Attempt::Moved(submission)),
+                    Err(error) => return Err(RouterError::EvidenceNotRecorded(error)),
+                };
+                let moved = self.arrived(live, moving, &receipt, before)?;
+                live.absorb(self.engines.modeling(), &block, None, true);
+                live.routing = receipt.head(&streams.routing).unwrap_or(live.routing);
+                Ok(Attempt::Done(Box::new(routed(block, &receipt, follow_up, moved))))
+            }
+            Ok(sealed) => {
+                let batch = batch
+                    .append(sealed.draft())
+                    .expect(streams.memory.clone(), live.facts.head())
+                    .expect(streams.governance.clone(), live.governance)
+                    .expect(super::policy_stream()?, self.policy);
+                let batch = keep(batch, sealed.submission());
+                let receipt = match self.ledger.commit(batch) {
+                    Ok(receipt) => receipt,
+                    Err(error) if moved(&error) => {
+                        self.check_policy()?;
+                        return Ok(Attempt::Moved(sealed.abandon().1));
+                    }
+                    Err(error) => return Err(RouterError::EvidenceNotRecorded(error)),
+                };
+                let moved = self.arrived(live, moving, &receipt, before)?;
+                live.routing = receipt.head(&streams.routing).unwrap_or(live.routing);
+                self.effect(live, &streams, sealed, &receipt, moved)
+            }
+        }
+    }
+
+    /// The effect and its outcome, after durable evidence.
+    fn effect(
+        &self,
+        live: &mut Live<Profile<E>>,
+        streams: &Streams,
+        sealed: Sealed,
+        receipt: &Receipt,
+        moved: Option<(State, State)>,
+    ) -> Result<Attempt, RouterError> {
+        let committed = match sealed.commit(receipt) {
+            Ok(route) => route,
+            Err(error) => return Err(RouterError::Act(alloc::format!("{error}").into())),
+        };
+        let evidence = committed.key().digest();
+        let route =
+            committed.execute(self.engines.execution(), live.audience.state(), self.clock.now());
+        let outcome = route.outcome();
+        let (block, _, output) = route.into_parts();
+        live.open = Some(OpenRoute { evidence, block: block.clone() });
+        self.record_outcome(live, streams, evidence, &block, &outcome, output.as_ref())?;
+        let mut done = routed(block, receipt, None, moved);
+        done.outcome = Some(outcome);
+        done.output = output;
+        Ok(Attempt::Done(Box::new(done)))
+    }
+
+    /// Chains the outcome to its evidence and feeds it to Memory, Pipeline and SSOT
+    /// (IRM-4.8).
+    pub(super) fn record_outcome(
+        &self,
+        live: &mut Live<Profile<E>>,
+        streams: &Streams,
+        evidence: Digest,
+        block: &EvidenceBlock,
+        outcome: &crate::routing::evidence::Outcome,
+        output: Option<&crate::execution::Output>,
+    ) -> Result<(), RouterError> {
+        let draft = Draft::new(
+            streams.routing.clone(),
+            RecordKind::Outcome,
+            Subsystem::Execution,
+            outcome.to_canonical(),
+        );
+        let mut batch = Batch::new(self.clock.now())
+            .expect(streams.routing.clone(), live.routing)
+            .append(draft);
+        if let Some((digest, output)) = outcome.output.zip(output) {
+            let bytes: Arc<[u8]> = output.value.to_canonical().into();
+            batch = batch.payload(digest, bytes);
+        }
+        let receipt = (self.ledger.commit(batch))
+            .map_err(|source| RouterError::OutcomeNotRecorded { evidence, source })?;
+        live.routing = receipt.head(&streams.routing).unwrap_or(live.routing);
+        live.open = None;
+        live.absorb(self.engines.modeling(), block, Some(outcome), true);
+        Ok(())
+    }
+
+    /// Applies a committed change to the audience.
+    pub(super) fn arrived(
+        &self,
+        live: &mut Live<Profile<E>>,
+        moving: Moving,
+        receipt: &Receipt,
+        before: State,
+    ) -> Result<Option<(State, State)>, RouterError> {
+        live.audience = moving.confirm(receipt)?;
+        let after = live.audience.state();
+        Ok((before != after).then_some((before, after)))
+    }
+
+    /// Whether the policy set this router decides under is still in force.
+    fn check_policy(&self) -> Result<(), RouterError> {
+        match self.pinned()? {
+            Some((in_force, _)) if in_force.digest() != self.rules.pins.digest() => {
+                Err(RouterError::PolicyChanged {
+                    expected: in_force.digest(),
+                    found: self.rules.pins.digest(),
+                    changed: in_force.changed(&self.rules.pins),
+                })
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+fn routed(
+    evidence: EvidenceBlock,
+    receipt: &Receipt,
+    follow_up: Option<FollowUp>,
+    moved: Option<(State, State)>,
+) -> Routed {
+    let record = receipt.records().iter().find(|r| r.kind() == RecordKind::EvidenceBlock);
+    Routed {
+        verdict: evidence.verdict,
+        record: record.map_or(Digest::ZERO, crate::ssot::record::Record::digest),
+        index: record.map_or(0, crate::ssot::record::Record::index),
+        evidence,
+        outcome: None,
+        output: None,
+        follow_up,
+        moved,
+    }
+}
+
+/// Sixteen bytes that no other committed route has: the start of the digest that this
+/// route's evidence will follow, or of the claims where it is the session's first.
+fn nonce(head: crate::ssot::record::Head, session: &Session) -> [u8; 16] {
+    let digest = if head.length() == 0 { session.claims() } else { head.digest() };
+    let mut out = [0; 16];
+    for (to, from) in out.iter_mut().zip(digest.as_bytes()) {
+        *to = *from;
+    }
+    out
+}
+
+fn follow_up(stop: &Stop) -> Option<FollowUp> {
+    match stop {
+        Stop::Drift(_) => Some(FollowUp::Drift),
+        Stop::Memory(halt) => Some(FollowUp::Correction(halt.conflicts().to_vec())),
+        Stop::Governance(GovernanceStop::SteppedUp(stop)) => {
+            Some(FollowUp::Approval(stop.request().clone()))
+        }
+        Stop::Governance(GovernanceStop::Deferred(stop)) => {
+            Some(FollowUp::Supply { missing: stop.missing().into(), until: stop.until() })
+        }
+        _ => None,
+    }
+}

@@ -1,0 +1,79 @@
+//! After a crash: an effect whose outcome is unknown is asked for, never repeated.
+
+use alloc::string::ToString;
+
+use super::{Profile, Router, RouterError};
+use crate::digest::Domain;
+use crate::encode::Encode;
+use crate::execution::{ExecutionEngine, IdempotencyKey, Output, Reconciled};
+use crate::provenance::Label;
+use crate::routing::desk::{Desk, OpenRoute, Streams};
+use crate::routing::engines::Engines;
+use crate::routing::evidence::{Outcome, OutcomeStatus};
+use crate::ssot::store::Store;
+use crate::time::Clock;
+use crate::verdict::{Reason, ReasonCode};
+
+impl<E: Engines, S: Store, C: Clock> Router<E, S, C> {
+    /// Settles the session's open route, if there is one: asks the module whether the
+    /// effect with this evidence's key took place, and records the answer as the
+    /// outcome (D-27). The effect is never carried out again.
+    ///
+    /// Call it when a session is resumed after a crash. Do not call it for a session
+    /// whose route another process is still executing: that process's outcome would
+    /// be refused by the store.
+    ///
+    /// # Errors
+    /// [`RouterError`]; the route stays open then.
+    pub fn settle(&self, desk: &mut Desk<Profile<E>>) -> Result<Option<Outcome>, RouterError> {
+        let mut live = self.take_live(desk)?;
+        let Some(OpenRoute { evidence, block }) = live.open.clone() else {
+            desk.live = Some(live);
+            return Ok(None);
+        };
+        let answer = match &block.module {
+            Some(module) => {
+                self.engines.execution().reconcile(module, IdempotencyKey::from_evidence(evidence))
+            }
+            None => Reconciled::NotHappened,
+        };
+        let (outcome, output) = outcome(evidence, answer);
+        let streams = Streams::of(desk.session.id(), desk.session.subject());
+        self.record_outcome(&mut live, &streams, evidence, &block, &outcome, output.as_ref())?;
+        desk.live = Some(live);
+        Ok(Some(outcome))
+    }
+}
+
+fn outcome(evidence: crate::digest::Digest, answer: Reconciled) -> (Outcome, Option<Output>) {
+    let without = |status, detail: &str| Outcome {
+        evidence,
+        status,
+        output: None,
+        label: Label::empty(),
+        reasons: alloc::vec![Reason::new(ReasonCode::OutcomeUnknown).detail(detail.to_string())],
+    };
+    match answer {
+        Reconciled::Happened(Some(output)) => {
+            let digest = Domain::Output.hash(&output.value.to_canonical());
+            let label = output.label.clone();
+            let outcome = Outcome {
+                evidence,
+                status: OutcomeStatus::Done,
+                output: Some(digest),
+                label,
+                reasons: alloc::vec::Vec::new(),
+            };
+            (outcome, Some(output))
+        }
+        Reconciled::Happened(None) => {
+            (without(OutcomeStatus::Done, "settled: it took place, its output is lost"), None)
+        }
+        Reconciled::NotHappened => {
+            (without(OutcomeStatus::Failed, "settled: it did not take place"), None)
+        }
+        Reconciled::Unknown => {
+            (without(OutcomeStatus::Unknown, "settled: the module cannot tell"), None)
+        }
+    }
+}

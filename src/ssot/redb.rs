@@ -1,0 +1,390 @@
+//! The embedded durable store, on a file of [redb](https://docs.rs/redb).
+//!
+//! One file, one writer process. Callers of [`Store::append`] on any number of
+//! threads hand their batches to one committer; it takes all that wait, plans each
+//! against the heads as the ones before left them, and makes them durable with one
+//! transaction and one flush of the file (group commit). A conflict fails the batch it is
+//! in, never its neighbours.
+//!
+//! ```
+//! use prospera::ssot::redb::RedbStore;
+//! use prospera::ssot::store::Store;
+//! # let folder = tempfile::tempdir()?;
+//! # let path = folder.path().join("log.redb");
+//! let store = RedbStore::create(&path)?;
+//! assert!(store.is_empty()?);
+//! assert!(RedbStore::open(&path).is_err(), "in use by the store above");
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # Locks
+//! redb takes an exclusive lock of the operating system on the whole file for as long as
+//! the store is open for writing, and a shared one when it is opened read-only: a
+//! writer keeps out everybody, readers keep out writers. The second to come learns
+//! [`StoreError::InUse`]. The lock goes with the process, whichever way that ends. On
+//! file systems without locks (some network ones) opening fails or nothing is kept
+//! out: keep the file on a local disk.
+//!
+//! # Format 1
+//! | table | key | value |
+//! |---|---|---|
+//! | `prospera.meta` | `format` | the format's number, 4 bytes, little-endian |
+//! | `prospera.records` | global index | the record's digest (32 bytes), its canonical bytes |
+//! | `prospera.heads` | stream | length (8 bytes, little-endian), digest of the last record |
+//! | `prospera.streams` | stream, sequence | global index |
+//! | `prospera.payloads` | digest | the payload |
+//!
+//! A stream as a key is the byte of its kind and its name, so that keys sort as
+//! [`StreamId`]s do.
+//!
+//! # Damage
+//! redb checks its own pages only after a crash, or when told to
+//! ([`Options::check_pages`]); otherwise a page whose bits were flipped is read as it is and
+//! may make redb panic. Such a panic is caught here and becomes [`StoreError::Damaged`]. It
+//! cannot be caught in a program built with `panic = "abort"`. A flipped bit inside of
+//! a record is found by [`verify`](crate::ssot::verify::verify).
+//!
+//! INVARIANT (answers): `Ok` only after the flush; [`AppendError::Unknown`] when the commit
+//! itself failed, and from then on nothing more is read or written through this store:
+//! what the file holds is decided when it is opened again.
+
+use std::boxed::Box;
+use std::format;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+use std::string::{String, ToString};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::vec::Vec;
+
+use redb::{Builder, Database, DatabaseError, ReadOnlyDatabase, ReadTransaction};
+
+use crate::digest::Digest;
+use crate::ssot::record::{Head, StreamId};
+use crate::ssot::store::{AppendError, Batch, Committed, Durability, Store, StoreError, Stored};
+
+mod committer;
+mod tables;
+
+use committer::Committer;
+use tables::ReadTables;
+
+/// The format this module writes and reads.
+pub const FORMAT: u32 = 1;
+
+/// How a store is opened.
+#[derive(Debug, Clone)]
+pub struct Options {
+    cache_bytes: usize,
+    check_pages: bool,
+}
+
+impl Options {
+    /// A page cache of 64 MiB; pages are checked after a crash only.
+    pub const fn new() -> Self {
+        Self { cache_bytes: 64 << 20, check_pages: false }
+    }
+
+    /// How much memory redb may use for pages.
+    #[must_use]
+    pub const fn cache_bytes(mut self, bytes: usize) -> Self {
+        self.cache_bytes = bytes;
+        self
+    }
+
+    /// Whether redb checks all its pages when the store is opened for writing: reads
+    /// the whole file.
+    #[must_use]
+    pub const fn check_pages(mut self, check: bool) -> Self {
+        self.check_pages = check;
+        self
+    }
+
+    fn builder(&self) -> Builder {
+        let mut builder = Builder::new();
+        builder.set_cache_size(self.cache_bytes).set_check_integrity_on_open(self.check_pages);
+        builder
+    }
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// A durable log in one file. Shared by reference between threads.
+#[derive(Debug)]
+pub struct RedbStore {
+    shared: Arc<Shared>,
+    /// `None` when opened read-only. Dropping it waits for the committer to end.
+    committer: Option<Committer>,
+}
+
+/// What the store and its committer both use.
+#[derive(Debug)]
+struct Shared {
+    file: File,
+    place: Box<str>,
+    commits: AtomicU64,
+    /// Set when a commit failed: what the file holds isn't known any more.
+    lost: AtomicBool,
+}
+
+enum File {
+    Writer(Database),
+    Reader(ReadOnlyDatabase),
+}
+
+impl core::fmt::Debug for File {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str(match self {
+            Self::Writer(_) => "Writer",
+            Self::Reader(_) => "Reader",
+        })
+    }
+}
+
+impl RedbStore {
+    /// Opens a store for writing, or makes a new one where there is no file.
+    ///
+    /// # Errors
+    /// As [`RedbStore::open`].
+    pub fn create(path: impl AsRef<Path>) -> Result<Self, StoreError> {
+        Self::create_with(path, &Options::new())
+    }
+
+    /// [`RedbStore::create`] with options.
+    ///
+    /// # Errors
+    /// As [`RedbStore::open`].
+    pub fn create_with(path: impl AsRef<Path>, options: &Options) -> Result<Self, StoreError> {
+        let path = path.as_ref();
+        let place = place_of(path);
+        let database = opening(&place, || options.builder().create(path))?;
+        let store = Self::prepare(database, place, true)?;
+        sync_folder(path)?;
+        Ok(store)
+    }
+
+    /// Opens an existing store for writing. After a crash this repairs redb's own
+    /// bookkeeping, which walks the file.
+    ///
+    /// # Errors
+    /// [`StoreError::InUse`] while another holds the file, [`StoreError::Format`] when it
+    /// is something else than a store of this format, [`StoreError::Damaged`],
+    /// [`StoreError::Backend`].
+    pub fn open(path: impl AsRef<Path>) -> Result<Self, StoreError> {
+        Self::open_with(path, &Options::new())
+    }
+
+    /// [`RedbStore::open`] with options.
+    ///
+    /// # Errors
+    /// As [`RedbStore::open`].
+    pub fn open_with(path: impl AsRef<Path>, options: &Options) -> Result<Self, StoreError> {
+        let path = path.as_ref();
+        let place = place_of(path);
+        let database = opening(&place, || options.builder().open(path))?;
+        Self::prepare(database, place, false)
+    }
+
+    /// Opens an existing store for reading only; it is not changed. A store whose writer
+    /// crashed must be opened for writing once before.
+    ///
+    /// # Errors
+    /// As [`RedbStore::open`].
+    pub fn open_read_only(path: impl AsRef<Path>) -> Result<Self, StoreError> {
+        let path = path.as_ref();
+        let place = place_of(path);
+        let database = opening(&place, || Options::new().builder().open_read_only(path))?;
+        let shared = Arc::new(Shared::new(File::Reader(database), place));
+        shared.check_format()?;
+        Ok(Self { shared, committer: None })
+    }
+
+    fn prepare(database: Database, place: Box<str>, create: bool) -> Result<Self, StoreError> {
+        let shared = Arc::new(Shared::new(File::Writer(database), place));
+        if create {
+            shared.guarded(|| tables::initialize(&shared))?;
+        }
+        shared.check_format()?;
+        let committer = Committer::start(Arc::clone(&shared))?;
+        Ok(Self { shared, committer: Some(committer) })
+    }
+
+    /// How many transactions this store has committed since it was opened: fewer than
+    /// appends when several shared one.
+    pub fn commits(&self) -> u64 {
+        self.shared.commits.load(Ordering::Relaxed)
+    }
+
+    fn read_with<T>(
+        &self,
+        read: impl FnOnce(&ReadTables) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        self.shared.ensure_known()?;
+        self.shared.guarded(|| read(&ReadTables::new(self.shared.begin_read()?)))
+    }
+}
+
+impl Store for RedbStore {
+    fn append(&self, batch: Batch) -> Result<Committed, AppendError> {
+        match &self.committer {
+            Some(committer) => committer.append(batch),
+            None => Err(AppendError::Refused { reason: "the store was opened read-only" }),
+        }
+    }
+
+    fn head(&self, stream: &StreamId) -> Result<Head, StoreError> {
+        self.read_with(|tables| tables.head(stream))
+    }
+
+    fn len(&self) -> Result<u64, StoreError> {
+        self.read_with(ReadTables::len)
+    }
+
+    fn read(&self, from: u64, limit: usize) -> Result<Vec<Stored>, StoreError> {
+        self.read_with(|tables| tables.read(from, limit))
+    }
+
+    fn read_stream(
+        &self,
+        stream: &StreamId,
+        from: u64,
+        limit: usize,
+    ) -> Result<Vec<Stored>, StoreError> {
+        self.read_with(|tables| tables.read_stream(stream, from, limit))
+    }
+
+    fn streams(
+        &self,
+        after: Option<&StreamId>,
+        limit: usize,
+    ) -> Result<Vec<(StreamId, Head)>, StoreError> {
+        self.read_with(|tables| tables.streams(after, limit))
+    }
+
+    fn payload(&self, digest: &Digest) -> Result<Option<Arc<[u8]>>, StoreError> {
+        self.read_with(|tables| tables.payload(digest))
+    }
+
+    fn durability(&self) -> Durability {
+        Durability::Durable
+    }
+}
+
+impl Shared {
+    fn new(file: File, place: Box<str>) -> Self {
+        Self { file, place, commits: AtomicU64::new(0), lost: AtomicBool::new(false) }
+    }
+
+    fn begin_read(&self) -> Result<ReadTransaction, StoreError> {
+        use redb::ReadableDatabase as _;
+        let transaction = match &self.file {
+            File::Writer(database) => database.begin_read(),
+            File::Reader(database) => database.begin_read(),
+        };
+        transaction.map_err(|error| backend("beginning to read", error))
+    }
+
+    fn check_format(&self) -> Result<(), StoreError> {
+        let found = self.guarded(|| tables::format(&self.begin_read()?))?;
+        match found {
+            Ok(FORMAT) => Ok(()),
+            Ok(other) => Err(self.other_format(format!("format {other}"))),
+            Err(what) => Err(self.other_format(what)),
+        }
+    }
+
+    fn other_format(&self, found: String) -> StoreError {
+        StoreError::Format { place: self.place.clone(), expected: FORMAT, found: found.into() }
+    }
+
+    /// After a failed commit nothing is known until the file is opened again.
+    fn ensure_known(&self) -> Result<(), StoreError> {
+        if self.lost.load(Ordering::Acquire) { Err(self.unknown_state()) } else { Ok(()) }
+    }
+
+    fn unknown_state(&self) -> StoreError {
+        let what = format!("a commit to `{}` failed, the store must be opened again", self.place);
+        StoreError::Damaged { what: what.into() }
+    }
+
+    /// Runs code of redb, which may panic on damaged pages.
+    fn guarded<T>(&self, run: impl FnOnce() -> Result<T, StoreError>) -> Result<T, StoreError> {
+        catch(run).unwrap_or_else(|()| Err(panicked(&self.place)))
+    }
+}
+
+/// Runs code that may panic. What it leaves behind is redb's: a transaction that is
+/// dropped is as if it had never begun.
+fn catch<T>(run: impl FnOnce() -> T) -> Result<T, ()> {
+    catch_unwind(AssertUnwindSafe(run)).map_err(|_| ())
+}
+
+fn panicked(place: &str) -> StoreError {
+    let what = format!("the pages of `{place}` cannot be read");
+    StoreError::Damaged { what: what.into() }
+}
+
+fn place_of(path: &Path) -> Box<str> {
+    path.display().to_string().into()
+}
+
+fn opening<T>(
+    place: &str,
+    open: impl FnOnce() -> Result<T, DatabaseError>,
+) -> Result<T, StoreError> {
+    let format = |found: String| StoreError::Format {
+        place: place.into(),
+        expected: FORMAT,
+        found: found.into(),
+    };
+    match catch(open) {
+        Ok(Ok(database)) => Ok(database),
+        Ok(Err(error)) => Err(match error {
+            DatabaseError::DatabaseAlreadyOpen | DatabaseError::LockProtocolMismatch => {
+                StoreError::InUse { place: place.into() }
+            }
+            DatabaseError::UpgradeRequired(version) => {
+                format(format!("a redb file of version {version}"))
+            }
+            DatabaseError::RepairAborted => StoreError::Damaged {
+                what: format!("`{place}` was not closed, open it for writing to repair it").into(),
+            },
+            DatabaseError::Storage(redb::StorageError::Io(io))
+                if io.kind() == std::io::ErrorKind::InvalidData =>
+            {
+                format("something else than a redb file".into())
+            }
+            DatabaseError::Storage(redb::StorageError::Corrupted(what)) => {
+                StoreError::Damaged { what: format!("`{place}`: {what}").into() }
+            }
+            other => backend("opening the store", other),
+        }),
+        Err(()) => Err(panicked(place)),
+    }
+}
+
+/// Makes the name of a new file durable, too: its folder is flushed where the system
+/// knows such a thing.
+fn sync_folder(path: &Path) -> Result<(), StoreError> {
+    if cfg!(unix) {
+        let folder = path.parent().filter(|p| !p.as_os_str().is_empty());
+        std::fs::File::open(folder.unwrap_or(Path::new(".")))
+            .and_then(|folder| folder.sync_all())
+            .map_err(|error| backend("flushing the store's folder", error))?;
+    }
+    Ok(())
+}
+
+fn backend(
+    what: &'static str,
+    source: impl core::error::Error + Send + Sync + 'static,
+) -> StoreError {
+    StoreError::Backend { what, source: Box::new(source) }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,289 @@
+//! The tables of format 1 and what is read from them.
+
+use std::boxed::Box;
+use std::format;
+use std::string::String;
+use std::sync::Arc;
+use std::vec::Vec;
+
+use redb::{
+    ReadTransaction, ReadableTable, Table, TableDefinition, TableError, TableHandle as _,
+    WriteTransaction,
+};
+
+use super::{FORMAT, File, Shared, backend};
+use crate::digest::{DIGEST_LEN, Digest};
+use crate::encode::{Decode as _, Encode as _, Reader, Writer};
+use crate::id::Name;
+use crate::ssot::plan::{Plan, View};
+use crate::ssot::record::{Head, StreamId, StreamKind};
+use crate::ssot::store::{StoreError, Stored};
+
+const META: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("prospera.meta");
+const RECORDS: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("prospera.records");
+const HEADS: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("prospera.heads");
+const STREAMS: TableDefinition<'_, (&[u8], u64), u64> = TableDefinition::new("prospera.streams");
+const PAYLOADS: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("prospera.payloads");
+
+const FORMAT_KEY: &str = "format";
+
+/// Writes the format and the empty tables into a file that has no table at all.
+pub(super) fn initialize(shared: &Shared) -> Result<(), StoreError> {
+    const WHAT: &str = "initializing the store";
+    let File::Writer(database) = &shared.file else { return Ok(()) };
+    let mut transaction = database.begin_write().map_err(|e| backend(WHAT, e))?;
+    let fresh = transaction.list_tables().map_err(|e| backend(WHAT, e))?.next().is_none();
+    if !fresh {
+        return transaction.abort().map_err(|e| backend(WHAT, e));
+    }
+    durable(&mut transaction)?;
+    {
+        let mut meta = transaction.open_table(META).map_err(|e| backend(WHAT, e))?;
+        meta.insert(FORMAT_KEY, FORMAT.to_le_bytes().as_slice()).map_err(|e| backend(WHAT, e))?;
+        WriteTables::open(&transaction)?;
+    }
+    transaction.commit().map_err(|e| backend(WHAT, e))
+}
+
+pub(super) fn durable(transaction: &mut WriteTransaction) -> Result<(), StoreError> {
+    transaction
+        .set_durability(redb::Durability::Immediate)
+        .map_err(|error| backend("asking for durability", error))
+}
+
+/// The format of a file, or what it is instead.
+pub(super) fn format(transaction: &ReadTransaction) -> Result<Result<u32, String>, StoreError> {
+    const WHAT: &str = "reading the store's format";
+    let meta = match transaction.open_table(META) {
+        Ok(meta) => meta,
+        Err(TableError::Storage(error)) => return Err(backend(WHAT, error)),
+        Err(_) => return Ok(Err("a redb file without a format of prospera".into())),
+    };
+    let value = meta.get(FORMAT_KEY).map_err(|e| backend(WHAT, e))?;
+    let bytes = value.as_ref().and_then(|value| <[u8; 4]>::try_from(value.value()).ok());
+    let Some(bytes) = bytes else { return Ok(Err("a format that is not a number".into())) };
+    for table in [RECORDS.name(), HEADS.name(), STREAMS.name(), PAYLOADS.name()] {
+        let mut tables = transaction.list_tables().map_err(|e| backend(WHAT, e))?;
+        if !tables.any(|handle| handle.name() == table) {
+            return Ok(Err(format!("no table `{table}`")));
+        }
+    }
+    Ok(Ok(u32::from_le_bytes(bytes)))
+}
+
+/// The tables as a writer sees them: with what the transaction wrote so far.
+pub(super) struct WriteTables<'t> {
+    records: Table<'t, u64, &'static [u8]>,
+    heads: Table<'t, &'static [u8], &'static [u8]>,
+    streams: Table<'t, (&'static [u8], u64), u64>,
+    payloads: Table<'t, &'static [u8], &'static [u8]>,
+}
+
+impl<'t> WriteTables<'t> {
+    pub(super) fn open(transaction: &'t WriteTransaction) -> Result<Self, StoreError> {
+        Ok(Self {
+            records: transaction.open_table(RECORDS).map_err(opening)?,
+            heads: transaction.open_table(HEADS).map_err(opening)?,
+            streams: transaction.open_table(STREAMS).map_err(opening)?,
+            payloads: transaction.open_table(PAYLOADS).map_err(opening)?,
+        })
+    }
+
+    /// Writes a plan that was made against these tables.
+    pub(super) fn write(&mut self, plan: &Plan) -> Result<(), StoreError> {
+        let mut row = Vec::new();
+        for record in &plan.records {
+            row.clear();
+            row.extend_from_slice(record.digest().as_bytes());
+            row.extend_from_slice(record.bytes());
+            self.records.insert(record.index(), row.as_slice()).map_err(writing)?;
+            let key = key(record.stream());
+            self.streams
+                .insert((key.as_slice(), record.sequence()), record.index())
+                .map_err(writing)?;
+        }
+        for (stream, head) in &plan.heads {
+            row.clear();
+            row.extend_from_slice(&head.length().to_le_bytes());
+            row.extend_from_slice(head.digest().as_bytes());
+            self.heads.insert(key(stream).as_slice(), row.as_slice()).map_err(writing)?;
+        }
+        for (digest, bytes) in &plan.payloads {
+            let key = digest.as_bytes().as_slice();
+            self.payloads.insert(key, &**bytes).map_err(writing)?;
+        }
+        Ok(())
+    }
+}
+
+/// The tables as one reader sees them all along; each call opens those it needs.
+pub(super) struct ReadTables(ReadTransaction);
+
+impl ReadTables {
+    pub(super) const fn new(transaction: ReadTransaction) -> Self {
+        Self(transaction)
+    }
+
+    pub(super) fn len(&self) -> Result<u64, StoreError> {
+        length(&self.0.open_table(RECORDS).map_err(opening)?)
+    }
+
+    pub(super) fn head(&self, stream: &StreamId) -> Result<Head, StoreError> {
+        head(&self.0.open_table(HEADS).map_err(opening)?, stream)
+    }
+
+    pub(super) fn read(&self, from: u64, limit: usize) -> Result<Vec<Stored>, StoreError> {
+        let records = self.0.open_table(RECORDS).map_err(opening)?;
+        let mut out = Vec::new();
+        for row in records.range(from..).map_err(reading)?.take(limit) {
+            let (index, value) = row.map_err(reading)?;
+            out.push(stored(value.value(), index.value())?);
+        }
+        Ok(out)
+    }
+
+    pub(super) fn read_stream(
+        &self,
+        stream: &StreamId,
+        from: u64,
+        limit: usize,
+    ) -> Result<Vec<Stored>, StoreError> {
+        let streams = self.0.open_table(STREAMS).map_err(opening)?;
+        let records = self.0.open_table(RECORDS).map_err(opening)?;
+        let key = key(stream);
+        let range = (key.as_slice(), from)..=(key.as_slice(), u64::MAX);
+        let mut out = Vec::new();
+        for row in streams.range(range).map_err(reading)?.take(limit) {
+            let (at, index) = row.map_err(reading)?;
+            let (sequence, index) = (at.value().1, index.value());
+            let Some(value) = records.get(index).map_err(reading)? else {
+                return Err(damaged(format!(
+                    "record {sequence} of `{stream}` is said to be record {index}, which is missing"
+                )));
+            };
+            out.push(stored(value.value(), index)?);
+        }
+        Ok(out)
+    }
+
+    pub(super) fn streams(
+        &self,
+        after: Option<&StreamId>,
+        limit: usize,
+    ) -> Result<Vec<(StreamId, Head)>, StoreError> {
+        let heads = self.0.open_table(HEADS).map_err(opening)?;
+        let start = after.map(key);
+        let start = start
+            .as_ref()
+            .map_or(core::ops::Bound::Unbounded, |key| core::ops::Bound::Excluded(key.as_slice()));
+        let mut out = Vec::new();
+        let range = (start, core::ops::Bound::Unbounded);
+        for row in heads.range::<&[u8]>(range).map_err(reading)?.take(limit) {
+            let (key, head) = row.map_err(reading)?;
+            let stream = stream_from(key.value())?;
+            let head = head_from(head.value(), &stream)?;
+            out.push((stream, head));
+        }
+        Ok(out)
+    }
+
+    pub(super) fn payload(&self, digest: &Digest) -> Result<Option<Arc<[u8]>>, StoreError> {
+        let payloads = self.0.open_table(PAYLOADS).map_err(opening)?;
+        let value = payloads.get(digest.as_bytes().as_slice()).map_err(reading)?;
+        Ok(value.map(|value| value.value().into()))
+    }
+}
+
+impl View for WriteTables<'_> {
+    fn next_index(&self) -> Result<u64, StoreError> {
+        length(&self.records)
+    }
+
+    fn head(&self, stream: &StreamId) -> Result<Head, StoreError> {
+        head(&self.heads, stream)
+    }
+
+    fn keeps_other(&self, digest: &Digest, bytes: &[u8]) -> Result<bool, StoreError> {
+        let kept = self.payloads.get(digest.as_bytes().as_slice()).map_err(reading)?;
+        Ok(kept.is_some_and(|kept| kept.value() != bytes))
+    }
+}
+
+/// One more than the index of the last record.
+fn length(records: &impl ReadableTable<u64, &'static [u8]>) -> Result<u64, StoreError> {
+    let last = records.last().map_err(reading)?;
+    Ok(last.map_or(0, |(index, _)| index.value().saturating_add(1)))
+}
+
+fn head(
+    heads: &impl ReadableTable<&'static [u8], &'static [u8]>,
+    stream: &StreamId,
+) -> Result<Head, StoreError> {
+    match heads.get(key(stream).as_slice()).map_err(reading)? {
+        Some(value) => head_from(value.value(), stream),
+        None => Ok(Head::EMPTY),
+    }
+}
+
+/// A stream as a key: the byte of its kind, then its name.
+fn key(stream: &StreamId) -> Vec<u8> {
+    let mut out = Writer::with_capacity(1 + stream.name().as_str().len());
+    stream.kind().encode(&mut out);
+    let mut out = out.into_bytes();
+    out.extend_from_slice(stream.name().as_str().as_bytes());
+    out
+}
+
+fn stream_from(key: &[u8]) -> Result<StreamId, StoreError> {
+    let mut input = Reader::new(key);
+    let kind = StreamKind::decode(&mut input).ok();
+    let name = input.raw(input.remaining()).ok().and_then(|name| core::str::from_utf8(name).ok());
+    let name = name.and_then(|name| Name::new(name).ok());
+    match (kind, name) {
+        (Some(kind), Some(name)) => Ok(StreamId::new(kind, name)),
+        _ => Err(damaged(format!("a head's key names no stream: {key:02x?}"))),
+    }
+}
+
+fn head_from(value: &[u8], stream: &StreamId) -> Result<Head, StoreError> {
+    let mut input = Reader::new(value);
+    match (input.u64(), input.digest(), input.finish()) {
+        (Ok(length), Ok(digest), Ok(())) => Ok(Head::new(length, digest)),
+        _ => Err(damaged(format!(
+            "the head of `{stream}` is {} bytes long, expected {}",
+            value.len(),
+            8 + DIGEST_LEN
+        ))),
+    }
+}
+
+fn stored(value: &[u8], index: u64) -> Result<Stored, StoreError> {
+    match value.split_first_chunk::<DIGEST_LEN>() {
+        Some((digest, bytes)) => {
+            Ok(Stored { bytes: bytes.into(), digest: Digest::from_bytes(*digest) })
+        }
+        None => Err(damaged(format!("record {index} has no digest beside it"))),
+    }
+}
+
+fn damaged(what: String) -> StoreError {
+    StoreError::Damaged { what: Box::from(what) }
+}
+
+fn opening(error: TableError) -> StoreError {
+    match error {
+        TableError::Storage(error) => reading(error),
+        other => backend("opening a table", other),
+    }
+}
+
+fn reading(error: redb::StorageError) -> StoreError {
+    match error {
+        redb::StorageError::Corrupted(what) => damaged(what),
+        other => backend("reading the store", other),
+    }
+}
+
+fn writing(error: redb::StorageError) -> StoreError {
+    backend("writing to the store", error)
+}

@@ -1,0 +1,416 @@
+//! The conformance suite: both stores keep every rule, and a store that breaks one is
+//! caught by it.
+
+#![cfg(feature = "std")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::cast_possible_truncation,
+    reason = "the helpers of tests, too, may end a test"
+)]
+
+use std::cell::Cell;
+use std::sync::{Arc, Mutex};
+
+use prospera::digest::Digest;
+use prospera::ssot::conformance::{ConformanceFailure, conformance, durability};
+use prospera::ssot::memory::MemoryStore;
+use prospera::ssot::record::{Draft, Head, StreamId};
+use prospera::ssot::store::{AppendError, Batch, Committed, Durability, Store, StoreError, Stored};
+use prospera::time::Timestamp;
+
+#[test]
+fn the_memory_store_conforms() {
+    assert_eq!(conformance(MemoryStore::new).unwrap().len(), 13);
+}
+
+#[cfg(feature = "redb")]
+#[test]
+fn the_redb_store_conforms() {
+    use prospera::ssot::redb::RedbStore;
+    let folder = tempfile::tempdir().unwrap();
+    let count = Cell::new(0);
+    let make = || {
+        count.set(count.get() + 1);
+        RedbStore::create(folder.path().join(format!("{}.redb", count.get()))).unwrap()
+    };
+    conformance(make).unwrap();
+    let path = folder.path().join("lasting.redb");
+    durability(RedbStore::create(&path).unwrap(), |store| {
+        drop(store);
+        RedbStore::open(&path).unwrap()
+    })
+    .unwrap();
+}
+
+/// One way for a store to be wrong, and the rules that may be the first to catch it.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Defect {
+    NoComparison,
+    ComparesLengthOnly,
+    ComparesDigestOnly,
+    IgnoresStreamsOnlyRead,
+    LeavesPartOfConflict,
+    KeepsPayloadOfConflict,
+    ConflictWithoutTheHead,
+    RefusesNothing,
+    AcceptsTheUnexpected,
+    AnswersInReverse,
+    AnswersOnlyTheFirst,
+    LengthOffByOne,
+    ReadsFromTheStart,
+    ReadsWithoutLimit,
+    ReadsBackwards,
+    StreamFromTheStart,
+    StreamWithoutLimit,
+    StreamByNameAlone,
+    ListsBackwards,
+    ListsAfterInclusive,
+    ListsWithoutLimit,
+    ListsStaleHeads,
+    LosesPayloads,
+    MixesUpPayloads,
+    ReplacesPayloads,
+    CorruptsBytes,
+    StoresAnotherDigest,
+    RacesBetweenCompareAndAppend,
+    StartsWithARecord,
+}
+
+use Defect::*;
+
+const DEFECTS: &[(Defect, &str)] = &[
+    (NoComparison, "compare_and_append"),
+    (ComparesLengthOnly, "compare_and_append"),
+    (ComparesDigestOnly, "compare_and_append"),
+    (IgnoresStreamsOnlyRead, "read_only_expectations"),
+    (LeavesPartOfConflict, "atomicity"),
+    (KeepsPayloadOfConflict, "atomicity"),
+    (ConflictWithoutTheHead, "compare_and_append"),
+    (RefusesNothing, "refusals"),
+    (AcceptsTheUnexpected, "refusals"),
+    (AnswersInReverse, "sealing"),
+    (AnswersOnlyTheFirst, "sealing"),
+    (LengthOffByOne, "global_order"),
+    (ReadsFromTheStart, "global_order"),
+    (ReadsWithoutLimit, "global_order"),
+    (ReadsBackwards, "global_order"),
+    (StreamFromTheStart, "stream_order"),
+    (StreamWithoutLimit, "stream_order"),
+    (StreamByNameAlone, "stream_order"),
+    (ListsBackwards, "stream_listing"),
+    (ListsAfterInclusive, "stream_listing"),
+    (ListsWithoutLimit, "stream_listing"),
+    (ListsStaleHeads, "read_only_expectations"),
+    (LosesPayloads, "payloads"),
+    (MixesUpPayloads, "payloads"),
+    (ReplacesPayloads, "payloads"),
+    (CorruptsBytes, "global_order"),
+    (StoresAnotherDigest, "global_order"),
+    (RacesBetweenCompareAndAppend, "concurrent_writers"),
+    (StartsWithARecord, "starts_empty"),
+];
+
+#[test]
+fn every_defect_is_caught_by_the_rule_it_breaks() {
+    for &(defect, rule) in DEFECTS {
+        let caught: ConformanceFailure =
+            conformance(|| Broken::new(defect)).expect_err(&format!("{defect:?} must be caught"));
+        assert_eq!(caught.rule(), rule, "{defect:?}: {caught}");
+        assert!(!caught.what().is_empty());
+    }
+}
+
+#[test]
+fn the_wrapper_alone_breaks_nothing() {
+    // Else the test above would show nothing: without its defect, each store passes.
+    assert!(conformance(|| Wrapped(MemoryStore::new())).is_ok());
+}
+
+/// Says it lasts, and doesn't.
+struct Forgets(MemoryStore);
+
+#[test]
+fn a_store_that_forgets_is_caught_when_it_is_opened_again() {
+    let caught = durability(Forgets(MemoryStore::new()), |_| Forgets(MemoryStore::new()));
+    assert_eq!(caught.unwrap_err().rule(), "durability");
+    assert!(durability(Forgets(MemoryStore::new()), |store| store).is_ok());
+    assert!(durability(MemoryStore::new(), |_| MemoryStore::new()).is_ok(), "promised nothing");
+}
+
+struct Wrapped(MemoryStore);
+
+macro_rules! forward {
+    ($type:ty, $durability:expr) => {
+        impl Store for $type {
+            fn append(&self, batch: Batch) -> Result<Committed, AppendError> {
+                self.0.append(batch)
+            }
+            fn head(&self, stream: &StreamId) -> Result<Head, StoreError> {
+                self.0.head(stream)
+            }
+            fn len(&self) -> Result<u64, StoreError> {
+                self.0.len()
+            }
+            fn read(&self, from: u64, limit: usize) -> Result<Vec<Stored>, StoreError> {
+                self.0.read(from, limit)
+            }
+            fn read_stream(
+                &self,
+                stream: &StreamId,
+                from: u64,
+                limit: usize,
+            ) -> Result<Vec<Stored>, StoreError> {
+                self.0.read_stream(stream, from, limit)
+            }
+            fn streams(
+                &self,
+                after: Option<&StreamId>,
+                limit: usize,
+            ) -> Result<Vec<(StreamId, Head)>, StoreError> {
+                self.0.streams(after, limit)
+            }
+            fn payload(&self, digest: &Digest) -> Result<Option<Arc<[u8]>>, StoreError> {
+                self.0.payload(digest)
+            }
+            fn durability(&self) -> Durability {
+                $durability
+            }
+        }
+    };
+}
+
+forward!(Wrapped, Durability::Volatile);
+forward!(Forgets, Durability::Durable);
+
+struct Broken {
+    inner: MemoryStore,
+    defect: Defect,
+    replaced: Mutex<Vec<(Digest, Arc<[u8]>)>>,
+}
+
+impl Broken {
+    fn new(defect: Defect) -> Self {
+        let inner = MemoryStore::new();
+        if defect == StartsWithARecord {
+            let stream: StreamId = serde_json::from_str(r#"{"kind":"memory","name":"x"}"#).unwrap();
+            let draft = draft_like(&stream);
+            let batch = Batch::new(Timestamp::default()).expect(stream, Head::EMPTY).append(draft);
+            inner.append(batch).unwrap();
+        }
+        Self { inner, defect, replaced: Mutex::default() }
+    }
+
+    /// The batch with the expectations that `replace` gives for those found.
+    fn expecting(batch: Batch, mut replace: impl FnMut(&StreamId, Head) -> Option<Head>) -> Batch {
+        let (time, expected, drafts, payloads) = batch.into_parts();
+        let mut out = Batch::new(time);
+        for (stream, head) in expected {
+            if let Some(head) = replace(&stream, head) {
+                out = out.expect(stream, head);
+            }
+        }
+        out = drafts.into_iter().fold(out, Batch::append);
+        payloads.into_iter().fold(out, |out, (digest, bytes)| out.payload(digest, bytes))
+    }
+
+    fn now(&self, stream: &StreamId) -> Head {
+        self.inner.head(stream).unwrap()
+    }
+
+    fn all(&self) -> usize {
+        self.inner.len().unwrap() as usize
+    }
+}
+
+fn draft_like(stream: &StreamId) -> Draft {
+    use prospera::id::Subsystem;
+    use prospera::ssot::record::RecordKind;
+    Draft::new(stream.clone(), RecordKind::Fact, Subsystem::Memory, vec![])
+}
+
+impl Store for Broken {
+    fn append(&self, batch: Batch) -> Result<Committed, AppendError> {
+        match self.defect {
+            NoComparison => self.inner.append(Self::expecting(batch, |s, _| Some(self.now(s)))),
+            ComparesLengthOnly => self.inner.append(Self::expecting(batch, |s, head| {
+                let now = self.now(s);
+                Some(if now.length() == head.length() { now } else { head })
+            })),
+            ComparesDigestOnly => self.inner.append(Self::expecting(batch, |s, head| {
+                let now = self.now(s);
+                Some(if now.digest() == head.digest() { now } else { head })
+            })),
+            IgnoresStreamsOnlyRead => {
+                let written: Vec<_> = batch.drafts().iter().map(|d| d.stream().clone()).collect();
+                self.inner.append(Self::expecting(batch, |s, head| {
+                    Some(if written.contains(s) { head } else { self.now(s) })
+                }))
+            }
+            LeavesPartOfConflict => {
+                let asked = batch.clone();
+                let answer = self.inner.append(batch);
+                if let Err(AppendError::Conflict { stream, .. }) = &answer {
+                    let (time, expected, drafts, _) = asked.into_parts();
+                    let part = expected
+                        .into_iter()
+                        .filter(|(other, _)| other != stream)
+                        .fold(Batch::new(time), |part, (stream, head)| part.expect(stream, head));
+                    let drafts = drafts.into_iter().filter(|draft| draft.stream() != stream);
+                    let _written = self.inner.append(drafts.fold(part, Batch::append));
+                }
+                answer
+            }
+            KeepsPayloadOfConflict => {
+                let payloads = batch.payloads().to_vec();
+                let answer = self.inner.append(batch);
+                if matches!(answer, Err(AppendError::Conflict { .. })) {
+                    self.replaced.lock().unwrap().extend(payloads);
+                }
+                answer
+            }
+            ConflictWithoutTheHead => self.inner.append(batch).map_err(|error| match error {
+                AppendError::Conflict { stream, expected, .. } => {
+                    AppendError::Conflict { stream, expected, found: Head::EMPTY }
+                }
+                other => other,
+            }),
+            RefusesNothing => match self.inner.append(batch) {
+                Err(AppendError::Refused { .. }) => Ok(Committed { records: Vec::new() }),
+                answer => answer,
+            },
+            AcceptsTheUnexpected => {
+                let drafts = batch.drafts().to_vec();
+                let mut batch = batch;
+                for draft in drafts {
+                    let stream = draft.stream();
+                    if !batch.expected().iter().any(|(other, _)| other == stream) {
+                        batch = batch.expect(stream.clone(), self.now(stream));
+                    }
+                }
+                self.inner.append(batch)
+            }
+            AnswersInReverse => self.inner.append(batch).map(|mut committed| {
+                committed.records.reverse();
+                committed
+            }),
+            AnswersOnlyTheFirst => self.inner.append(batch).map(|mut committed| {
+                committed.records.truncate(1);
+                committed
+            }),
+            ReplacesPayloads => {
+                let asked = batch.clone();
+                let answer = self.inner.append(batch);
+                let refused = matches!(&answer, Err(AppendError::Refused { reason })
+                    if reason.contains("kept"));
+                if !refused {
+                    return answer;
+                }
+                let (time, expected, drafts, payloads) = asked.into_parts();
+                let batch = expected.into_iter().fold(Batch::new(time), |b, (s, h)| b.expect(s, h));
+                self.replaced.lock().unwrap().extend(payloads);
+                self.inner.append(drafts.into_iter().fold(batch, Batch::append))
+            }
+            RacesBetweenCompareAndAppend => {
+                for (stream, expected) in batch.expected() {
+                    let found = self.now(stream);
+                    if found != *expected {
+                        let (stream, expected) = (stream.clone(), *expected);
+                        return Err(AppendError::Conflict { stream, expected, found });
+                    }
+                }
+                // Whoever is in here as well has compared with the same heads.
+                std::thread::sleep(std::time::Duration::from_millis(2));
+                self.inner.append(Self::expecting(batch, |s, _| Some(self.now(s))))
+            }
+            _ => self.inner.append(batch),
+        }
+    }
+
+    fn head(&self, stream: &StreamId) -> Result<Head, StoreError> {
+        self.inner.head(stream)
+    }
+
+    fn len(&self) -> Result<u64, StoreError> {
+        let len = self.inner.len()?;
+        Ok(if self.defect == LengthOffByOne { len.saturating_sub(1) } else { len })
+    }
+
+    fn read(&self, from: u64, limit: usize) -> Result<Vec<Stored>, StoreError> {
+        let from = if self.defect == ReadsFromTheStart { 0 } else { from };
+        let limit = if self.defect == ReadsWithoutLimit { usize::MAX } else { limit };
+        let mut out = self.inner.read(from, limit)?;
+        match self.defect {
+            ReadsBackwards => out.reverse(),
+            CorruptsBytes => {
+                for stored in &mut out {
+                    let mut bytes = stored.bytes.to_vec();
+                    *bytes.last_mut().unwrap() ^= 1;
+                    stored.bytes = bytes.into();
+                }
+            }
+            StoresAnotherDigest => out.iter_mut().for_each(|stored| stored.digest = Digest::ZERO),
+            _ => {}
+        }
+        Ok(out)
+    }
+
+    fn read_stream(
+        &self,
+        stream: &StreamId,
+        from: u64,
+        limit: usize,
+    ) -> Result<Vec<Stored>, StoreError> {
+        if self.defect == StreamByNameAlone {
+            let mut out = self.inner.read(0, self.all())?;
+            out.retain(|stored| {
+                let record = prospera::ssot::record::Record::decode_sealed(&stored.bytes).unwrap();
+                record.stream().name() == stream.name()
+            });
+            return Ok(out.into_iter().skip(from as usize).take(limit).collect());
+        }
+        let from = if self.defect == StreamFromTheStart { 0 } else { from };
+        let limit = if self.defect == StreamWithoutLimit { usize::MAX } else { limit };
+        self.inner.read_stream(stream, from, limit)
+    }
+
+    fn streams(
+        &self,
+        after: Option<&StreamId>,
+        limit: usize,
+    ) -> Result<Vec<(StreamId, Head)>, StoreError> {
+        let mut out = match self.defect {
+            ListsWithoutLimit => self.inner.streams(after, usize::MAX)?,
+            ListsAfterInclusive => {
+                let mut all = self.inner.streams(None, usize::MAX)?;
+                all.retain(|(stream, _)| after.is_none_or(|after| stream >= after));
+                all.truncate(limit);
+                all
+            }
+            _ => self.inner.streams(after, limit)?,
+        };
+        match self.defect {
+            ListsBackwards => out.reverse(),
+            ListsStaleHeads => out.iter_mut().for_each(|(_, head)| *head = Head::EMPTY),
+            _ => {}
+        }
+        Ok(out)
+    }
+
+    fn payload(&self, digest: &Digest) -> Result<Option<Arc<[u8]>>, StoreError> {
+        if let Some((_, kept)) =
+            self.replaced.lock().unwrap().iter().find(|(other, _)| other == digest)
+        {
+            return Ok(Some(kept.clone()));
+        }
+        let kept = self.inner.payload(digest)?;
+        Ok(match self.defect {
+            LosesPayloads => None,
+            MixesUpPayloads => kept.map(|_| (*b"one").into()),
+            _ => kept,
+        })
+    }
+
+    fn durability(&self) -> Durability {
+        Durability::Volatile
+    }
+}
