@@ -339,7 +339,7 @@ impl Catalogue {
     /// Up to three kinds whose names are within a third of the longer name's length
     /// by edit distance (Damerau-Levenshtein), the nearest first.
     #[cfg(feature = "files")]
-    fn nearest(&self, found: &str) -> Vec<KindId> {
+    pub fn nearest(&self, found: &str) -> Vec<KindId> {
         use crate::limits::NAME_BYTES;
         if found.len() > NAME_BYTES {
             return Vec::new();
