@@ -26,10 +26,11 @@ use crate::verdict::{Consensus, Narrowing, Reason, SafetyMode};
 
 pub use arguments::{Arguments, FromArguments, FromValue, InputError, IntoOutput};
 pub use contract::{
-    CONTRACT_VERSION, Call, Contract, ContractError, ContractParts, Module, ModuleError, Version,
+    CONTRACT_VERSION, Call, Contract, ContractError, ContractParts, Module, ModuleError,
 };
 pub use registry::{DynModule, Registry, RegistryError};
 pub use typed::{IntentKind, Serves, TypedJob, TypedJobError, contract_lists};
+pub use version::Version;
 
 mod arguments;
 mod contract;
@@ -46,6 +47,7 @@ mod registry;
 #[cfg(test)]
 mod tests;
 mod typed;
+mod version;
 
 /// Marks one effect for good: the digest of the route's durable evidence. The same
 /// key always means the same effect, and a module never carries it out twice.

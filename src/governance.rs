@@ -15,6 +15,7 @@
 //! silence and a late answer all deny; adding a deny rule never loosens.
 
 use alloc::boxed::Box;
+use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
 use crate::audience::state::State;
@@ -27,6 +28,7 @@ use crate::time::Timestamp;
 use crate::verdict::{CapabilityTier, Drift, KernelVerdict, Narrowing, Reason, SafetyFlags};
 
 pub use argument::{ArgumentCondition, Fault, Outcome, Test};
+pub use backtrack::{BacktrackAuthorization, BacktrackMismatch};
 pub use engine::Governor;
 pub use kernel::{
     Held, KERNEL_RULES, KERNEL_VERSION, KernelRule, delegation_holds, kernel_digest, kernel_rule,
@@ -35,9 +37,7 @@ pub use policy::{
     DEFAULT_APPROVER, DEFAULT_TIMEOUT_SECONDS, HardDrift, Policy, PolicyError, PolicyParts,
     SoftDrift, UnknownKind,
 };
-pub use review::{
-    BacktrackAuthorization, BacktrackMismatch, GovernanceDecision, Matter, ReviewError, Sitting,
-};
+pub use review::{GovernanceDecision, Matter, ReviewError, Sitting};
 pub use rule::{Actor, Conditions, Hours, Kinds, Obligations, Rule};
 pub use token::{
     ApprovalToken, Expectations, GovernanceToken, Redeemed, TokenClaims, TokenError, TokenMint,
@@ -45,6 +45,7 @@ pub use token::{
 
 mod approval;
 mod argument;
+mod backtrack;
 mod engine;
 #[cfg(feature = "files")]
 mod file;
@@ -92,8 +93,8 @@ pub struct GovernanceInput<'a> {
     pub safety_hold: bool,
     /// Everything the session has read so far.
     pub context: &'a Label,
-    /// The kinds executed in this session, oldest first.
-    pub history: &'a [KindId],
+    /// How often each kind was executed in this session.
+    pub history: &'a BTreeMap<KindId, u32>,
     /// A decision on exactly this intent, where an approver gave one.
     pub approval: Option<&'a Approval>,
     /// The time now.

@@ -52,6 +52,17 @@ pub enum PrincipalKind {
     Agent,
 }
 
+impl PrincipalKind {
+    /// The kind's name: `human`, `service` or `agent`.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Human => "human",
+            Self::Service => "service",
+            Self::Agent => "agent",
+        }
+    }
+}
+
 byte_enum!(PrincipalKind, "a kind of principal", { Human = 1, Service = 2, Agent = 3, });
 
 /// What the Identity System is handed on each route.
@@ -61,14 +72,16 @@ pub struct IdentityInput<'a> {
     pub session: &'a Session,
     /// The subject the intent names.
     pub subject: &'a SubjectId,
-    /// The scope the intent's kind requires.
-    pub scope: &'a Name,
+    /// The scope the intent's kind requires; none when it is no intent.
+    pub scope: Option<&'a Name>,
     /// The time now.
     pub now: Timestamp,
 }
 
 /// What the Identity System found.
-#[derive(Debug, Clone, PartialEq, Eq)]
+///
+/// The default is the finding of nothing: no strength, no anomaly.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct IdentityFinding {
     /// How sure it is who acts, in parts per million.
     pub strength: Risk,

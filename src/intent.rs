@@ -32,6 +32,8 @@ pub mod routing_id;
 pub mod schema;
 #[cfg(test)]
 pub(crate) mod testing;
+#[cfg(test)]
+mod vectors;
 
 /// What the user wants in the end, in their own words.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -23,11 +23,9 @@ use crate::verdict::{Drift, EnvelopeVerdict, Narrowing, Reason, SafetyFlags};
 
 pub use dimension::{Combine, Contribution, DIMENSIONS, Dimension, RiskSource, SOURCES, Signals};
 pub use engine::SafetySystem;
-pub use envelope::{
-    Assessment, Bounds, ENVELOPE_VERSION, Envelope, EnvelopeError, EnvelopeParts, LimitRule,
-    Thresholds,
-};
+pub use envelope::{Assessment, ENVELOPE_VERSION, Envelope, EnvelopeError};
 pub use forbidden::ForbiddenRoute;
+pub use parts::{Bounds, EnvelopeParts, LimitRule, Thresholds};
 
 mod dimension;
 mod engine;
@@ -35,6 +33,7 @@ mod envelope;
 #[cfg(feature = "files")]
 mod file;
 mod forbidden;
+mod parts;
 #[cfg(test)]
 mod tests;
 
@@ -91,8 +90,25 @@ pub struct SafetyFinding {
     pub reasons: Vec<Reason>,
 }
 
+/// What the Safety System is handed when nothing is asked of an audience.
+#[derive(Debug, Clone, Copy)]
+pub struct PostureInput<'a> {
+    /// The audience's state.
+    pub state: State,
+    /// How sure the Identity System is who acts.
+    pub strength: Risk,
+    /// Everything the session has read so far.
+    pub context: &'a Label,
+    /// The time now.
+    pub now: Timestamp,
+}
+
 /// Step 5 of the path. The Safety Engine cannot be skipped (IRM-7.1).
 pub trait SafetyEngine {
     /// Scores the risk and decides.
     fn assess(&self, input: &SafetyInput<'_>) -> SafetyFinding;
+
+    /// The envelope's verdict on the audience itself and the risk it was decided at,
+    /// for the gate: what is known of it while nothing is asked.
+    fn posture(&self, input: &PostureInput<'_>) -> (EnvelopeVerdict, Risk);
 }

@@ -2,7 +2,8 @@
 //!
 //! - [`record`]: the lineage record, byte by byte
 //! - [`store`]: what a store promises; [`plan`]: what compare-and-append means
-//! - [`memory`], [`redb`]: two stores; [`conformance`]: the rules for those of others
+//! - `memory` (feature `std`), `redb` (feature `redb`): two stores; `conformance` (feature
+//!   `std`): the rules for those of others
 //! - [`ledger`]: receipts; [`verify`]: the whole log, or one stream, checked
 
 #[cfg(feature = "std")]

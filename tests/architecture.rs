@@ -9,8 +9,18 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 const VOCABULARY: &[&str] = &[
-    "digest", "encode", "risk", "verdict", "provenance", "time", "id", "value", "limits", "files",
-    "json", "config",
+    "digest",
+    "encode",
+    "risk",
+    "verdict",
+    "provenance",
+    "time",
+    "id",
+    "value",
+    "limits",
+    "files",
+    "json",
+    "config",
 ];
 
 const ENGINES: &[&str] =
@@ -92,9 +102,9 @@ fn violations(room: &str, text: &str) -> Vec<String> {
         if target.is_empty() || target == room || VOCABULARY.contains(&target) || !known(target) {
             continue;
         }
-        let fits = open.iter().any(|allowed| {
-            path == *allowed || path.starts_with(&format!("{allowed}::"))
-        });
+        let fits = open
+            .iter()
+            .any(|allowed| path == *allowed || path.starts_with(&format!("{allowed}::")));
         if !fits {
             out.push(format!("line {line}: `{room}` may not use `{path}`"));
         }

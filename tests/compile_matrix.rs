@@ -232,10 +232,9 @@ fn call(from: State, verb: &Verb) -> Case {
         .filter(|to| verb.to.is_none_or(|target| target == *to))
         .any(|to| edge(from, to).is_some_and(|e| e.allows(verb.way)));
     let parameters = verb.parameters.replace("FROM", &f);
-    let mut words = vec![format!("`{}` {}", shown(from), verb.message), "legal exits:".to_owned()];
-    if let Some(to) = verb.to {
-        words[0] = format!("`{}` {} `{}`", shown(from), verb.message, shown(to));
-    }
+    let target = verb.to.map(|to| format!(" `{}`", shown(to))).unwrap_or_default();
+    let words =
+        vec![format!("`{}` {}{target}", shown(from), verb.message), "legal exits:".to_owned()];
     Case {
         what: format!("{} from {from}", verb.name),
         code: format!("fn NAME(a: Audience<{f}>, {parameters}) {{ let _ = a.{}; }}", verb.call),

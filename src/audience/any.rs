@@ -24,6 +24,7 @@
 //! that replay without a gap along legal edges, or from a typed handle.
 
 use alloc::boxed::Box;
+use alloc::vec::Vec;
 use core::fmt;
 
 use crate::audience::causes::{
@@ -301,25 +302,23 @@ impl AnyAudience {
                 }
                 return self.suspend(trigger, support.authorization, now).map(Carried::Changed);
             }
-            Move::Escalate(_) if from == State::Init => match support.violation {
-                Some(v) => {
-                    (State::Escalated, Cause::Violation { rule: v.rule(), kernel: v.kernel() })
-                }
-                None => {
+            Move::Escalate(_) if from == State::Init => {
+                let Some(v) = support.violation else {
                     let what = "the kernel's finding of a constitutional violation";
                     return Err(NotMoved::new(self, MoveError::NeedsEvidence { what }));
-                }
-            },
+                };
+                (State::Escalated, Cause::Violation { rule: v.rule(), kernel: v.kernel() })
+            }
             Move::Escalate(trigger) => (State::Escalated, Cause::Escalation(trigger)),
             Move::EscalateUnreachable(why) => (State::Escalated, Cause::Unreachable(why)),
             Move::StepBack => (State::Base, Cause::StepBack),
-            Move::Restrict(_) => match support.restriction {
-                Some(restriction) => (State::Restricted, Cause::Restriction(restriction.ground())),
-                None => {
+            Move::Restrict(_) => {
+                let Some(restriction) = support.restriction else {
                     let what = "Class C or a risk above the threshold";
                     return Err(NotMoved::new(self, MoveError::NeedsEvidence { what }));
-                }
-            },
+                };
+                (State::Restricted, Cause::Restriction(restriction.ground()))
+            }
             Move::Downgrade(cause) => {
                 let why = Why::Downgrade(cause);
                 match (from, support.authorization) {
@@ -381,7 +380,7 @@ impl AnyAudience {
             from = to;
             event
         });
-        let events: alloc::vec::Vec<_> = events.collect();
+        let events: Vec<_> = events.collect();
         Change::of_events(self.into_core(), start, events)
     }
 

@@ -86,8 +86,10 @@ impl fmt::Display for Missing {
                 });
                 found(f, "Safety Envelope v2.0", word)
             }
-            Self::Class(class) => found(f, "Classifier v1.2", class.map(|c| c.name())),
-            Self::Matrix(decision) => found(f, "Audience Matrix v1.2", decision.map(|d| d.name())),
+            Self::Class(class) => found(f, "Classifier v1.2", class.map(Class::name)),
+            Self::Matrix(decision) => {
+                found(f, "Audience Matrix v1.2", decision.map(MatrixDecision::name))
+            }
             Self::MatrixCell { expected, found } => {
                 write!(f, "Audience Matrix v1.2 was asked `{found}`, and `{expected}` decides")
             }

@@ -265,36 +265,36 @@ pub fn mermaid() -> String {
 
 /// The table as a grid of all forty-nine pairs: the ways of each, `-` where there is none.
 pub fn grid() -> String {
-    let mut out = String::from("from \\ to  ");
+    let mut header = String::from("from \\ to  ");
     for to in State::ALL {
-        let _ = write!(out, " {:<12}", to.name());
+        let _ = write!(header, " {:<13}", to.name());
     }
+    let mut out = String::from(header.trim_end());
     out.push('\n');
     for from in State::ALL {
-        let _ = write!(out, "{:<11}", from.name());
+        let mut line = String::new();
+        let _ = write!(line, "{:<11}", from.name());
         for to in State::ALL {
             let mut cell = String::new();
             for way in edge(from, to).map_or(&[][..], |e| e.ways) {
-                let short = match way {
-                    Way::Advance => "advance",
-                    Way::StepBack => "back",
-                    Way::Restrict => "restrict",
-                    Way::Hold => "hold",
-                    Way::Downgrade => "down",
-                    Way::GovernedDowngrade => "gov. down",
-                    Way::Release => "release",
-                    Way::Review => "review",
-                    Way::Escalate => "escalate",
-                    Way::ConstitutionalEscalate => "constit.",
-                };
-                let _ = write!(cell, "{}{short}", if cell.is_empty() { "" } else { "/" });
+                let _ = write!(cell, "{}{}", if cell.is_empty() { "" } else { "/" }, short(*way));
             }
             let text = if cell.is_empty() { "-" } else { &cell };
-            let _ = write!(out, " {text:<12}");
+            let _ = write!(line, " {text:<13}");
         }
-        out.push('\n');
+        let _ = writeln!(out, "{}", line.trim_end());
     }
-    out.lines().map(|line| alloc::format!("{}\n", line.trim_end())).collect()
+    out
+}
+
+const fn short(way: Way) -> &'static str {
+    match way {
+        Way::StepBack => "back",
+        Way::Downgrade => "down",
+        Way::GovernedDowngrade => "gov. down",
+        Way::ConstitutionalEscalate => "constit.",
+        other => other.name(),
+    }
 }
 
 const fn same(a: State, b: State) -> bool {

@@ -56,8 +56,8 @@ use crate::ssot::record::Head;
 use crate::time::Timestamp;
 
 pub use edges::{
-    AdvanceTo, ConstitutionalEscalateTo, Downgrade, Edge, EscalateTo, GovernedDowngradeTo, HoldTo,
-    ReleaseTo, RestrictTo, ReviewTo, StepBackTo, legal_edge,
+    AdvanceTo, ConstitutionalEscalateTo, DowngradeTo, Edge, EscalateTo, GovernedDowngradeTo,
+    HoldTo, ReleaseTo, RestrictTo, ReviewTo, StepBackTo, legal_edge,
 };
 pub use transition::{PendingAudience, RecordMismatch, Rejected, Transition, Unconfirmed};
 
@@ -262,9 +262,11 @@ impl<S: AudienceState> Audience<S> {
     }
 
     /// VERIFIED → BASE, BASE → RESTRICTED or RESTRICTED → HOLD for a cause (ASM2-6).
-    pub fn downgrade(self, cause: DowngradeCause) -> Transition<S, <S as Downgrade>::To>
+    ///
+    /// The mapping has one target for each state, which the compiler infers.
+    pub fn downgrade<T: AudienceState>(self, cause: DowngradeCause) -> Transition<S, T>
     where
-        S: Downgrade,
+        S: DowngradeTo<T>,
     {
         self.take(Cause::Downgrade(Why::Downgrade(cause)))
     }

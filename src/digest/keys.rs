@@ -107,4 +107,4 @@ pub(super) const CONTEXT_KEYS: [ContextKey; COUNT] = [
     ],
 ];
 
-const COUNT: usize = 19;
+const COUNT: usize = 20;

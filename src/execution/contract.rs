@@ -48,10 +48,9 @@
 
 use alloc::string::String;
 use alloc::vec::Vec;
-use core::fmt;
-use core::str::FromStr;
 
 use super::markers::{AudienceState, Tier};
+use super::version::Version;
 use super::{Arguments, FromArguments, IdempotencyKey, IntoOutput, Job, Reconciled};
 use crate::audience::state::State;
 use crate::digest::{Digest, Domain};
@@ -111,7 +110,7 @@ pub enum ModuleError {
 /// One call of a module: what it may know of the route.
 ///
 /// INVARIANT (no direct call): made in this room alone.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 pub struct Call<'a> {
     job: &'a Job<'a>,
 }
@@ -168,65 +167,6 @@ impl<'a> Call<'a> {
     /// The time now.
     pub const fn now(&self) -> Timestamp {
         self.job.now
-    }
-}
-
-/// A version, `major.minor`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Version {
-    /// Before the point.
-    pub major: u16,
-    /// Behind the point.
-    pub minor: u16,
-}
-
-impl Version {
-    /// Reads `major.minor`: digits without leading zeros.
-    pub const fn parse(text: &str) -> Option<Self> {
-        let mut parts = [0_u16; 2];
-        let mut digits = [0_usize; 2];
-        let mut part = 0;
-        let mut rest = text.as_bytes();
-        while let Some((&byte, tail)) = rest.split_first() {
-            rest = tail;
-            if byte == b'.' {
-                part += 1;
-                if part > 1 {
-                    return None;
-                }
-                continue;
-            }
-            let ([major, minor], [in_major, in_minor]) = (&mut parts, &mut digits);
-            let (value, count) = if part == 0 { (major, in_major) } else { (minor, in_minor) };
-            let leading_zero = *count > 0 && *value == 0;
-            if !byte.is_ascii_digit() || leading_zero || *count >= 4 {
-                return None;
-            }
-            *value = *value * 10 + (byte - b'0') as u16;
-            *count += 1;
-        }
-        let ([major, minor], [in_major, in_minor]) = (parts, digits);
-        if in_major == 0 || in_minor == 0 { None } else { Some(Self { major, minor }) }
-    }
-}
-
-impl FromStr for Version {
-    type Err = ContractError;
-
-    fn from_str(text: &str) -> Result<Self, ContractError> {
-        Self::parse(text).ok_or_else(|| ContractError::Version { found: text.into() })
-    }
-}
-
-impl fmt::Display for Version {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}.{}", self.major, self.minor)
-    }
-}
-
-impl Encode for Version {
-    fn encode(&self, out: &mut Writer) {
-        out.u16(self.major).u16(self.minor);
     }
 }
 
@@ -390,7 +330,6 @@ fn misplaced_layer(layers: &[LayerId]) -> Option<LayerId> {
 }
 
 /// Stops the build of a program that uses a module whose constants break the contract.
-#[expect(clippy::panic, reason = "evaluated by the compiler: a build error, never a panic")]
 pub(super) const fn assert_constants<M: Module>() {
     assert!(!M::ID.is_empty(), "a module's ID must not be empty");
     assert!(Version::parse(M::VERSION).is_some(), "a module's VERSION must be `major.minor`");

@@ -34,7 +34,6 @@ use crate::encode::{Encode, Writer};
 use crate::limits::RECORD_BYTES;
 
 const MAGIC: &[u8; 20] = b"prospera journal 1\n\0";
-const HEAD: usize = 8;
 
 /// Why a journal cannot be opened or written.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -90,7 +89,7 @@ pub enum JournalError {
 #[derive(Debug)]
 pub struct Journal {
     path: Box<str>,
-    file: File,
+    file: Locked,
     last: Digest,
     poisoned: bool,
     frame: Vec<u8>,
@@ -116,12 +115,14 @@ impl Journal {
         };
         let mut options = OpenOptions::new();
         let file = options.read(true).write(true).create(true).truncate(false).open(path);
-        let mut file = file.map_err(io("open"))?;
+        let file = file.map_err(io("open"))?;
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => return Err(JournalError::Locked { path: shown }),
             Err(TryLockError::Error(error)) => return Err(io("lock")(error)),
         }
+        let mut locked = Locked(file);
+        let file = &mut locked.0;
         let mut bytes = Vec::new();
         file.read_to_end(&mut bytes).map_err(io("read"))?;
         let mut last = Digest::ZERO;
@@ -158,7 +159,7 @@ impl Journal {
             sync_folder(path).map_err(io("sync the folder of"))?;
         }
         file.seek(SeekFrom::End(0)).map_err(io("seek"))?;
-        Ok(Self { path: shown, file, last, poisoned: false, frame: Vec::new() })
+        Ok(Self { path: shown, file: locked, last, poisoned: false, frame: Vec::new() })
     }
 
     /// Appends an entry and returns when it is durable.
@@ -184,7 +185,7 @@ impl Journal {
         self.frame.extend_from_slice(&length_check(&self.last, length));
         self.frame.extend_from_slice(body);
         self.frame.extend_from_slice(digest.as_bytes());
-        let written = self.file.write_all(&self.frame).and_then(|()| self.file.sync_data());
+        let written = self.file.0.write_all(&self.frame).and_then(|()| self.file.0.sync_data());
         if let Err(error) = written {
             self.poisoned = true;
             return Err(JournalError::Io {
@@ -195,6 +196,17 @@ impl Journal {
         }
         self.last = digest;
         Ok(())
+    }
+}
+
+/// A locked file. Unlocked on purpose when it is dropped: closing alone would leave the
+/// lock with a child process that was forked and has not yet closed what it inherited.
+#[derive(Debug)]
+struct Locked(File);
+
+impl Drop for Locked {
+    fn drop(&mut self) {
+        let _unlocked = self.0.unlock();
     }
 }
 
@@ -285,7 +297,7 @@ mod tests {
         let whole = fs::read(&path).unwrap();
         let mut ends = vec![MAGIC.len()];
         for body in &bodies {
-            ends.push(ends.last().unwrap() + HEAD + body.len() + DIGEST_LEN);
+            ends.push(ends.last().unwrap() + 8 + body.len() + DIGEST_LEN);
         }
         assert_eq!(*ends.last().unwrap(), whole.len());
         for cut in 0..=whole.len() {
@@ -317,7 +329,7 @@ mod tests {
             let error = read(&path).unwrap_err();
             match error {
                 JournalError::Foreign { .. } => assert!(position < MAGIC.len()),
-                JournalError::Corrupt { offset, .. } => assert!(offset as usize <= position),
+                JournalError::Corrupt { offset, .. } => assert!(offset <= position as u64),
                 other => panic!("{other}"),
             }
             assert_eq!(fs::read(&path).unwrap(), flipped);

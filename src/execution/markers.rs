@@ -25,26 +25,29 @@ pub trait Mode: sealed::Sealed {
     const MODE: SafetyMode;
 }
 
-/// An audience in this state may use a module that requires state `R`.
+/// A module that requires this state may be used by an audience in state `S`.
+///
+/// The required state is the implementing side of each relation here: a message then
+/// names both sides, also where nothing suffices.
 #[diagnostic::on_unimplemented(
-    message = "an audience in state `{Self}` may not use a module that requires `{R}`",
-    label = "state `{Self}` does not suffice for `{R}`"
+    message = "a module that requires state `{Self}` may not be used by an audience in `{S}`",
+    label = "state `{S}` does not suffice for `{Self}`"
 )]
-pub trait Suffices<R: AudienceState>: AudienceState {}
+pub trait SatisfiedBy<S: AudienceState>: AudienceState {}
 
-/// An intent of this tier may be served by a module of tier `T`.
+/// A module of this tier may serve an intent of tier `T`.
 #[diagnostic::on_unimplemented(
-    message = "an intent of tier `{Self}` may not be served by a module of tier `{T}`",
-    label = "tier `{T}` may do more than tier `{Self}`"
+    message = "a module of tier `{Self}` may not serve an intent of tier `{T}`",
+    label = "tier `{Self}` may do more than tier `{T}`"
 )]
-pub trait Covers<T: Tier>: Tier {}
+pub trait Within<T: Tier>: Tier {}
 
-/// A path in this mode may run a module of tier `T`.
+/// A module of this tier may run in mode `X`.
 #[diagnostic::on_unimplemented(
-    message = "a path in mode `{Self}` may not run a module of tier `{T}`",
-    label = "mode `{Self}` does not permit tier `{T}`"
+    message = "a module of tier `{Self}` may not run in mode `{X}`",
+    label = "mode `{X}` does not permit tier `{Self}`"
 )]
-pub trait Permits<T: Tier>: Mode {}
+pub trait RunsIn<X: Mode>: Tier {}
 
 /// Whether an audience in `state` may use a module that requires `required`.
 ///
@@ -107,28 +110,29 @@ markers!(
 markers!(mode, "Safety modes", Mode::MODE: SafetyMode, Normal, Protected, ReadOnly,);
 
 macro_rules! relation {
-    ($relation:ident in $module:ident of $of:ident { $($name:ident: $($lesser:ident),*;)* }) => {
-        $($(impl $relation<$of::$lesser> for $module::$name {})*)*
+    ($relation:ident in $module:ident of $of:ident { $($name:ident: $($with:ident),*;)* }) => {
+        $($(impl $relation<$of::$with> for $module::$name {})*)*
     };
 }
 
-relation!(Suffices in state of state {
-    Init: Init;
-    Base: Init, Base, Restricted;
-    Verified: Init, Base, Verified, Restricted;
-    Privileged: Init, Base, Verified, Privileged, Restricted;
-    Restricted: Restricted;
+relation!(SatisfiedBy in state of state {
+    Init: Init, Base, Verified, Privileged;
+    Base: Base, Verified, Privileged;
+    Verified: Verified, Privileged;
+    Privileged: Privileged;
+    Restricted: Restricted, Base, Verified, Privileged;
 });
-relation!(Covers in tier of tier {
-    Observe: Observe;
-    Act: Observe, Act;
-    Commit: Observe, Act, Commit;
-    Privileged: Observe, Act, Commit, Privileged;
+relation!(Within in tier of tier {
+    Observe: Observe, Act, Commit, Privileged;
+    Act: Act, Commit, Privileged;
+    Commit: Commit, Privileged;
+    Privileged: Privileged;
 });
-relation!(Permits in mode of tier {
-    Normal: Observe, Act, Commit, Privileged;
-    Protected: Observe, Act, Commit, Privileged;
-    ReadOnly: Observe;
+relation!(RunsIn in tier of mode {
+    Observe: Normal, Protected, ReadOnly;
+    Act: Normal, Protected;
+    Commit: Normal, Protected;
+    Privileged: Normal, Protected;
 });
 
 mod sealed {
@@ -169,12 +173,13 @@ mod tests {
     #[test]
     fn states_suffice_as_the_function_says() {
         use state::{Base, Escalated, Hold, Init, Privileged, Restricted, Verified};
-        agrees!(Suffices, suffices,
-            Init => [Init] not [Base, Verified, Privileged, Restricted, Hold, Escalated];
-            Base => [Init, Base, Restricted] not [Verified, Privileged, Hold, Escalated];
-            Verified => [Init, Base, Verified, Restricted] not [Privileged, Hold, Escalated];
-            Privileged => [Init, Base, Verified, Privileged, Restricted] not [Hold, Escalated];
-            Restricted => [Restricted] not [Init, Base, Verified, Privileged, Hold, Escalated];
+        let sufficient = |required, state| suffices(state, required);
+        agrees!(SatisfiedBy, sufficient,
+            Init => [Init, Base, Verified, Privileged] not [Restricted, Hold, Escalated];
+            Base => [Base, Verified, Privileged] not [Init, Restricted, Hold, Escalated];
+            Verified => [Verified, Privileged] not [Init, Base, Restricted, Hold, Escalated];
+            Privileged => [Privileged] not [Init, Base, Verified, Restricted, Hold, Escalated];
+            Restricted => [Restricted, Base, Verified, Privileged] not [Init, Hold, Escalated];
             Hold => [] not [Init, Base, Verified, Privileged, Restricted, Hold, Escalated];
             Escalated => [] not [Init, Base, Verified, Privileged, Restricted, Hold, Escalated];
         );
@@ -182,9 +187,13 @@ mod tests {
 
     #[test]
     fn tiers_and_modes_are_those_of_the_functions() {
-        assert_not_impl_any!(tier::Observe: Covers<tier::Act>);
-        assert_not_impl_any!(tier::Commit: Covers<tier::Privileged>);
-        assert_not_impl_any!(mode::ReadOnly: Permits<tier::Act>);
+        assert_not_impl_any!(tier::Act: Within<tier::Observe>);
+        assert_not_impl_any!(tier::Commit: Within<tier::Observe>, Within<tier::Act>);
+        assert_not_impl_any!(tier::Privileged: Within<tier::Commit>);
+        assert_impl_all!(tier::Observe: RunsIn<mode::ReadOnly>);
+        assert_not_impl_any!(tier::Act: RunsIn<mode::ReadOnly>);
+        assert_not_impl_any!(tier::Commit: RunsIn<mode::ReadOnly>);
+        assert_not_impl_any!(tier::Privileged: RunsIn<mode::ReadOnly>);
         assert!(permits(SafetyMode::ReadOnly, CapabilityTier::Observe));
         for tier in [CapabilityTier::Act, CapabilityTier::Commit, CapabilityTier::Privileged] {
             assert!(!permits(SafetyMode::ReadOnly, tier));

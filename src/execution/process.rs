@@ -184,7 +184,7 @@ impl ProcessModule {
             Some(Execution::Unknown(Reason::new(ReasonCode::OutcomeUnknown).detail(detail)))
         };
         match attempts.standing(&key) {
-            None => match attempts.record(key, Standing::Started) {
+            None => match attempts.start(key) {
                 Ok(()) => None,
                 // Whatever became of the entry, nothing was started.
                 Err(error) => failed(&error.to_string()),
@@ -299,14 +299,13 @@ impl DynModule for ProcessModule {
             return known;
         }
         let execution = self.execute(call);
-        let standing = match &execution {
-            Execution::Done(_) => Standing::Done,
-            Execution::Failed(_) => Standing::NoEffect,
-            Execution::Unknown(_) => return execution,
+        let known = match &execution {
+            Execution::Done(_) => Some(Standing::Done),
+            Execution::Failed(_) => Some(Standing::NoEffect),
+            Execution::Unknown(_) => None,
         };
         if let Some(mut attempts) = self.attempts() {
-            // What is not written here stays "started": it is asked for at replay.
-            let _written = attempts.record(key, standing);
+            attempts.end(key, known);
         }
         execution
     }
@@ -314,9 +313,14 @@ impl DynModule for ProcessModule {
     /// Answers from the journal; a key that is not there is recorded as without effect,
     /// so that the answer stays true; one that started is asked of the program.
     fn reconcile(&self, key: IdempotencyKey) -> Reconciled {
-        let Some(standing) = self.attempts().map(|attempts| attempts.standing(&key)) else {
+        let Some(attempts) = self.attempts() else {
             return Reconciled::NotHappened; // Tier Observe: there is no effect.
         };
+        if attempts.is_running(&key) {
+            return Reconciled::Unknown;
+        }
+        let standing = attempts.standing(&key);
+        drop(attempts);
         let (answer, standing) = match standing {
             Some(Standing::Done) => return Reconciled::Happened(None),
             Some(Standing::NoEffect) => return Reconciled::NotHappened,

@@ -4,11 +4,16 @@
 //! checking once that the job is of them. From then on the compiler knows, and
 //! [`TypedJob::run`] takes only a module that serves the kind, is content with the
 //! state, does no more than the kind's tier, and may run in the mode.
+//!
+//! It gives back the module's own output type. Labels, the output limit and the layers
+//! that must have agreed are the [`super::Registry`]'s: a route uses that.
 
+use alloc::string::String;
+use core::fmt;
 use core::marker::PhantomData;
 
 use super::contract::assert_constants;
-use super::markers::{AudienceState, Covers, Mode, Permits, Suffices, Tier};
+use super::markers::{AudienceState, Mode, RunsIn, SatisfiedBy, Tier, Within};
 use super::{Call, FromArguments, InputError, Job, Module, ModuleError};
 use crate::audience::state::State;
 use crate::verdict::SafetyMode;
@@ -57,7 +62,7 @@ pub enum TypedJobError {
         /// The kind of the type.
         expected: &'static str,
         /// The kind of the intent.
-        found: alloc::string::String,
+        found: String,
     },
     /// The intent's kind has another tier in the catalogue.
     #[error("the catalogue gives kind `{kind}` another tier than the program")]
@@ -87,7 +92,7 @@ pub enum TypedJobError {
         /// The module called.
         expected: &'static str,
         /// The module of the path.
-        found: alloc::string::String,
+        found: String,
     },
     /// The arguments are not the module's input; it did not run.
     #[error(transparent)]
@@ -97,13 +102,14 @@ pub enum TypedJobError {
     Run(#[from] ModuleError),
 }
 
+type Types<K, S, X> = PhantomData<fn() -> (K, S, X)>;
+
 /// A job whose intent is of kind `K`, whose audience is in state `S`, and which runs
 /// in mode `X`. Consumed by running it.
-#[derive(Debug)]
 #[must_use = "a job that is not run has no effect"]
 pub struct TypedJob<'a, K, S, X> {
     job: &'a Job<'a>,
-    types: PhantomData<fn() -> (K, S, X)>,
+    types: Types<K, S, X>,
 }
 
 impl<'a, K: IntentKind, S: AudienceState, X: Mode> TypedJob<'a, K, S, X> {
@@ -138,9 +144,8 @@ impl<'a, K: IntentKind, S: AudienceState, X: Mode> TypedJob<'a, K, S, X> {
     pub fn run<M>(self, module: &M) -> Result<M::Output, TypedJobError>
     where
         M: Serves<K>,
-        S: Suffices<M::RequiredState>,
-        K::Tier: Covers<M::Tier>,
-        X: Permits<M::Tier>,
+        M::RequiredState: SatisfiedBy<S>,
+        M::Tier: Within<K::Tier> + RunsIn<X>,
     {
         const { assert_constants::<M>() };
         if self.job.module.as_str() != M::ID {
@@ -153,10 +158,15 @@ impl<'a, K: IntentKind, S: AudienceState, X: Mode> TypedJob<'a, K, S, X> {
     }
 }
 
+impl<K, S, X> fmt::Debug for TypedJob<'_, K, S, X> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("TypedJob").field(self.job).finish()
+    }
+}
+
 /// What [`crate::serves!`] checks when it is compiled: the kinds named are exactly
 /// those of the contract, each of a tier that covers the module's.
 #[doc(hidden)]
-#[expect(clippy::panic, reason = "evaluated by the compiler: a build error, never a panic")]
 pub const fn contract_lists<M: Module>(kinds: &[(&str, crate::verdict::CapabilityTier)]) {
     assert_constants::<M>();
     assert!(kinds.len() == M::INTENTS.len(), "`serves!` must name exactly the kinds in INTENTS");

@@ -86,6 +86,17 @@ fn plain(text: &str) -> String {
 }
 
 impl ApprovalRequest {
+    /// Asks a person who holds `role`, until `expires_at`, whether this intent may be done.
+    pub fn new(
+        input: &GovernanceInput<'_>,
+        role: Name,
+        expires_at: Timestamp,
+        reasons: &[Reason],
+    ) -> Self {
+        let question = question(input, &role, reasons);
+        Self { intent: input.intent.hash(), role, expires_at, question }
+    }
+
     /// The reason to deny, once nobody answered in time: silence is no approval (D-52).
     pub fn overdue(&self, now: Timestamp) -> Option<Reason> {
         (now >= self.expires_at).then(|| Reason::new(ReasonCode::ApprovalExpired))

@@ -236,9 +236,9 @@ fn single<'a>(test: &Test, name: &'a str, value: &Value) -> Outcome<'a> {
                 fault(expected.first().map_or("nothing", Value::shape))
             }
         }
-        (Test::Prefix(text), Value::Text(found)) => Outcome::when(found.starts_with(&**text)),
-        (Test::Suffix(text), Value::Text(found)) => Outcome::when(found.ends_with(&**text)),
-        (Test::Contains(text), Value::Text(found)) => Outcome::when(found.contains(&**text)),
+        (Test::Prefix(part), Value::Text(found)) => Outcome::when(found.starts_with(&**part)),
+        (Test::Suffix(part), Value::Text(found)) => Outcome::when(found.ends_with(&**part)),
+        (Test::Contains(part), Value::Text(found)) => Outcome::when(found.contains(&**part)),
         (Test::Prefix(_) | Test::Suffix(_) | Test::Contains(_), _) => fault("text"),
         (Test::AtMost(most), Value::Number(found)) => Outcome::when(found <= most),
         (Test::AtLeast(least), Value::Number(found)) => Outcome::when(found >= least),

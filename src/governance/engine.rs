@@ -121,8 +121,8 @@ impl Governor {
     }
 
     fn rank(&self, rule: &Rule) -> usize {
-        let role = rule.then.approver.as_ref();
-        role.and_then(|role| self.policy.rank(role)).unwrap_or(usize::MAX)
+        let approver = rule.then.approver.as_ref();
+        approver.and_then(|name| self.policy.rank(name)).unwrap_or(usize::MAX)
     }
 
     /// Whoever must still be asked, and whether they were.
@@ -153,18 +153,17 @@ impl Governor {
             let reason = Reason::new(ReasonCode::ApprovalRefused);
             return Err(deny(None, reason.detail(approval.approver.to_string()), found));
         }
-        let reviewed = unruled || input.safety_hold || person;
-        let mut role: Option<&Name> = found.step.and_then(|rule| rule.then.approver.as_ref());
-        if reviewed {
+        let mut asked: Option<&Name> = found.step.and_then(|rule| rule.then.approver.as_ref());
+        if unruled || input.safety_hold || person {
             let Some(reviewer) = self.policy.reviewer() else {
                 return Err(deny(None, Reason::new(ReasonCode::NoRule), found));
             };
-            let stronger = |role: &&Name| self.policy.rank(role) <= self.policy.rank(reviewer);
-            role = role.filter(stronger).or(Some(reviewer));
+            let least = self.policy.rank(reviewer);
+            asked = asked.filter(|name| self.policy.rank(name) <= least).or(Some(reviewer));
             let own = Some(self.policy.parts().timeout_seconds);
             found.timeout = found.timeout.into_iter().chain(own).min();
         }
-        let Some(role) = role else {
+        let Some(asked) = asked else {
             return Ok(());
         };
         if let Some(approval) = approval {
@@ -176,7 +175,7 @@ impl Governor {
                 return Err(deny(None, Reason::new(ReasonCode::ApprovalExpired), found));
             }
             let held = self.policy.rank(&approval.role);
-            if held.is_some() && held <= self.policy.rank(role) {
+            if held.is_some() && held <= self.policy.rank(asked) {
                 let detail = approval.approver.to_string();
                 found.reasons.push(Reason::new(ReasonCode::ApprovalGranted).detail(detail));
                 return Ok(());
@@ -186,11 +185,11 @@ impl Governor {
         let reasons = core::mem::take(&mut found.reasons);
         let request = ApprovalRequest {
             intent: input.intent.hash(),
-            role: role.clone(),
+            role: asked.clone(),
             expires_at: input.now.plus_millis(timeout.saturating_mul(1000)),
-            question: question(input, role, &reasons),
+            question: question(input, asked, &reasons),
         };
-        let rule = found.step.filter(|rule| rule.then.approver.as_ref() == Some(role));
+        let rule = found.step.filter(|rule| rule.then.approver.as_ref() == Some(asked));
         Err(Ruling {
             decision: Decision::StepUp(request),
             rule: rule.map(|rule| rule.id.clone()),

@@ -12,6 +12,7 @@ use crate::digest::{Digest, Domain};
 use crate::encode::{Encode, Writer, byte_enum};
 use crate::governance::rule::{Kinds, Rule};
 use crate::id::{KindId, Name, RuleId};
+use crate::verdict::{Reason, ReasonCode};
 
 /// The role asked for a person's judgement where a policy names none.
 pub const DEFAULT_APPROVER: &str = "governance";
@@ -125,8 +126,8 @@ impl Default for PolicyParts {
 pub struct Policy {
     parts: PolicyParts,
     reviewer: Option<Name>,
-    by_kind: HashMap<KindId, Box<[usize]>>,
-    any: Box<[usize]>,
+    by_kind: HashMap<KindId, Places>,
+    any: Places,
     digest: Digest,
 }
 
@@ -171,6 +172,18 @@ impl Policy {
     /// The digest of everything it decides by.
     pub const fn digest(&self) -> Digest {
         self.digest
+    }
+
+    /// Whether this is the locked policy (IRM-4.6.3).
+    ///
+    /// # Errors
+    /// The [`Reason`] to deny with: expected the locked digest, found this one.
+    pub fn locked(&self, pinned: Digest) -> Result<(), Reason> {
+        if self.digest == pinned {
+            return Ok(());
+        }
+        let detail = alloc::format!("policy, expected {pinned}, found {}", self.digest);
+        Err(Reason::new(ReasonCode::PolicyVersion).detail(detail))
     }
 
     /// The author's version.
@@ -286,7 +299,10 @@ fn approvers(parts: &mut PolicyParts) -> Result<Option<Name>, PolicyError> {
     Ok(parts.reviewer.clone().or(strongest))
 }
 
-fn index(rules: &[Rule]) -> (HashMap<KindId, Box<[usize]>>, Box<[usize]>) {
+/// Places of rules in the list.
+type Places = Box<[usize]>;
+
+fn index(rules: &[Rule]) -> (HashMap<KindId, Places>, Places) {
     let mut named: BTreeMap<&KindId, Vec<usize>> = BTreeMap::new();
     for rule in rules {
         if let Kinds::Named(kinds) = &rule.kinds {
@@ -300,7 +316,9 @@ fn index(rules: &[Rule]) -> (HashMap<KindId, Box<[usize]>>, Box<[usize]>) {
         match &rule.kinds {
             Kinds::Any => {
                 any.push(place);
-                named.values_mut().for_each(|places| places.push(place));
+                for places in named.values_mut() {
+                    places.push(place);
+                }
             }
             Kinds::Named(kinds) => {
                 for kind in kinds {

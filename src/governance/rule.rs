@@ -123,8 +123,8 @@ pub struct Conditions {
 impl Conditions {
     fn hold<'a>(&'a self, input: &GovernanceInput<'_>, permits: bool) -> Outcome<'a> {
         let authority = &input.authority;
-        let count = |kind: &KindId| input.history.iter().filter(|k| *k == kind).count();
-        let fits = |most: u32, kind: &KindId| count(kind) <= most as usize;
+        let count = |kind: &KindId| input.history.get(kind).copied().unwrap_or(0);
+        let done = |kind: &KindId| count(kind) > 0;
         let plain = (self.principals.is_empty()
             || Actor::from_name(authority.kind).is_some_and(|a| self.principals.contains(&a)))
             && self.scopes.is_subset(authority.scopes)
@@ -138,10 +138,10 @@ impl Conditions {
             && self.risk_below.is_none_or(|bound| input.risk < bound)
             && (self.drift.is_empty() || self.drift.contains(&input.drift))
             && self.context_outside.is_none_or(|asked| input.context.is_outside() == asked)
-            && self.after.iter().all(|kind| input.history.contains(kind))
-            && !self.not_after.iter().any(|kind| input.history.contains(kind))
-            && self.history_at_most.iter().all(|(kind, most)| fits(*most, kind))
-            && self.history_at_least.iter().all(|(kind, least)| count(kind) >= *least as usize)
+            && self.after.iter().all(done)
+            && !self.not_after.iter().any(done)
+            && self.history_at_most.iter().all(|(kind, most)| count(kind) <= *most)
+            && self.history_at_least.iter().all(|(kind, least)| count(kind) >= *least)
             && self.hours.is_none_or(|hours| hours.holds(input.now));
         if !plain {
             return Outcome::No;

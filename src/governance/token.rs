@@ -21,6 +21,7 @@
 //! INVARIANT (one use): a nonce is never handed to a mint twice; the route's evidence
 //! record holds the id, and the session's stream holds one record per route.
 
+use alloc::vec::Vec;
 use core::fmt;
 
 use serde::{Deserialize, Serialize};
@@ -56,22 +57,11 @@ pub struct TokenClaims {
 }
 
 impl TokenClaims {
-    fn to_bytes(self) -> [u8; CLAIM_BYTES] {
-        let mut out = [0; CLAIM_BYTES];
-        let mut state = Writer::with_capacity(2);
-        state.value(&self.state).value(&self.mode);
-        let expires = self.expires_at.as_millis().to_le_bytes();
-        let routing = self.routing_id.digest();
-        let parts = core::iter::once(&VERSION)
-            .chain(routing.as_bytes())
-            .chain(self.table.as_bytes())
-            .chain(state.as_bytes())
-            .chain(&expires)
-            .chain(&self.nonce);
-        for (to, from) in out.iter_mut().zip(parts) {
-            *to = *from;
-        }
-        out
+    fn to_bytes(self) -> Vec<u8> {
+        let mut out = Writer::with_capacity(CLAIM_BYTES);
+        out.u8(VERSION).value(&self.routing_id).digest(&self.table).value(&self.state);
+        out.value(&self.mode).value(&self.expires_at).raw(&self.nonce);
+        out.into_bytes()
     }
 }
 
@@ -97,10 +87,6 @@ impl TokenMint {
     /// Issues a token. Called by the governance step of a route alone, once it allowed.
     ///
     /// INVARIANT (one mint): the only place where an [`ApprovalToken`] is made.
-    #[cfg_attr(
-        not(test),
-        expect(dead_code, reason = "routing's seam: the caller comes with the router")
-    )]
     pub(crate) fn issue(&self, claims: TokenClaims) -> ApprovalToken {
         ApprovalToken { tag: self.tag(&claims), claims }
     }

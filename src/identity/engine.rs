@@ -99,12 +99,9 @@ impl IdentityEngine for IdentitySystem {
         let blocked = |error: IdentityError| error.reason();
         self.policy.fresh(session.said(), session.verified_at(), input.now).map_err(blocked)?;
         self.policy.standing(session.said()).map_err(blocked)?;
-        if !session.scopes().contains(input.scope) {
-            return Err(Reason::new(ReasonCode::AuthorityMissing).detail(format!(
-                "expected scope `{}`, found {}",
-                input.scope,
-                Listed(session.scopes())
-            )));
+        if let Some(scope) = input.scope.filter(|scope| !session.scopes().contains(*scope)) {
+            return Err(Reason::new(ReasonCode::AuthorityMissing)
+                .detail(format!("expected scope `{scope}`, found {}", Listed(session.scopes()))));
         }
         let (anomaly, because) = self.anomalies(input)?;
         Ok(IdentityFinding { strength: session.strength(), anomaly, because })

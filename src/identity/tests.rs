@@ -59,7 +59,7 @@ fn identify_under(
     IdentitySystem::new(policy).identify(&IdentityInput {
         session,
         subject: &subject,
-        scope: &scope,
+        scope: Some(&scope),
         now,
     })
 }

@@ -105,7 +105,7 @@ impl TokenVerifier {
         validation.validate_nbf = false;
         validation.validate_aud = false;
         validation.required_spec_claims.clear();
-        let read = jsonwebtoken::decode::<payload::Payload>(token, &key.key, &validation);
+        let read = jsonwebtoken::decode::<payload::Payload>(token, &key.public, &validation);
         let payload = read.map_err(|error| match error.kind() {
             ErrorKind::Json(error) => {
                 IdentityError::Claims { found: category(error), column: error.column() }

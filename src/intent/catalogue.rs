@@ -41,7 +41,6 @@ use crate::encode::{DecodeError, Encode, Writer};
 use crate::id::{KindId, Name};
 use crate::intent::schema::{ArgumentCheck, Shapes, Violation, short};
 use crate::intent::{Intent, Kind, Request};
-use crate::value::Value;
 use crate::verdict::{CapabilityTier, Reason, ReasonCode, SafetyFlags};
 
 #[cfg(feature = "files")]

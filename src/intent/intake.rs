@@ -33,7 +33,8 @@ mod mapping;
 pub mod mcp;
 #[cfg(feature = "files")]
 pub mod native;
-#[cfg(all(test, feature = "files"))]
+#[cfg(feature = "files")]
+#[cfg(test)]
 mod tests;
 
 /// Something that asked to be done and cannot be read as an intent. It is routed
@@ -57,6 +58,53 @@ pub enum Submission {
     Intent(Intent),
     /// Something that is none.
     Malformed(Malformed),
+}
+
+impl Malformed {
+    /// Why it is no intent.
+    pub const fn reason(&self) -> &Reason {
+        &self.reason
+    }
+}
+
+impl Submission {
+    /// The intent, if it is one.
+    pub const fn intent(&self) -> Option<&Intent> {
+        match self {
+            Self::Intent(intent) => Some(intent),
+            Self::Malformed(_) => None,
+        }
+    }
+
+    /// The intent's hash, or the digest of the bytes that are none.
+    pub const fn digest(&self) -> Digest {
+        match self {
+            Self::Intent(intent) => intent.hash(),
+            Self::Malformed(malformed) => malformed.digest,
+        }
+    }
+
+    /// Whom it is for, where that is known.
+    pub const fn subject(&self) -> Option<&SubjectId> {
+        match self {
+            Self::Intent(intent) => Some(intent.subject()),
+            Self::Malformed(malformed) => malformed.subject.as_ref(),
+        }
+    }
+
+    /// The session it belongs to, where that is known.
+    pub const fn session(&self) -> Option<&SessionId> {
+        match self {
+            Self::Intent(intent) => Some(intent.session()),
+            Self::Malformed(malformed) => malformed.session.as_ref(),
+        }
+    }
+}
+
+impl From<Malformed> for Submission {
+    fn from(malformed: Malformed) -> Self {
+        Self::Malformed(malformed)
+    }
 }
 
 /// What is known of a channel before anything is read from it.

@@ -134,7 +134,9 @@ impl<'a> Labeller<'a> {
                     return whole(Source::Policy.into());
                 }
                 let mut all = self.sensitivity(value);
-                items.iter().for_each(|item| all.absorb(&self.label(argument, item, check)));
+                for item in items {
+                    all.absorb(&self.label(argument, item, check));
+                }
                 all
             }
             Value::Map(entries) if !entries.is_empty() => {

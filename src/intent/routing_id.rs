@@ -91,3 +91,54 @@ impl Decode for RoutingId {
         input.digest().map(Self)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use alloc::string::{String, ToString};
+    use alloc::vec::Vec;
+
+    use serde_json::Value;
+
+    use super::*;
+    use crate::id::LayerId;
+    use crate::verdict::Vote;
+
+    const VECTORS: &str = include_str!("../../tests/vectors/routing_id.json");
+
+    fn components(vector: &Value) -> RoutingComponents {
+        let digest = |field: &str| vector[field].as_str().unwrap().parse::<Digest>().unwrap();
+        let flags = u32::try_from(vector["flags"].as_u64().unwrap()).unwrap();
+        let agreed = vector["agreed"].as_array().unwrap();
+        RoutingComponents {
+            intent: digest("intent"),
+            objective: digest("objective"),
+            snapshot: SnapshotId::new(digest("snapshot")),
+            flags: SafetyFlags::from_bits(flags).unwrap(),
+            consensus: agreed.iter().fold(Consensus::NONE, |votes, layer| {
+                let step = usize::try_from(layer.as_u64().unwrap()).unwrap();
+                votes.with(LayerId::ALL[step - 1], Vote::Agree)
+            }),
+        }
+    }
+
+    #[test]
+    fn d_23_known_answers() {
+        let vectors: Vec<Value> = serde_json::from_str(VECTORS).unwrap();
+        assert!(!vectors.is_empty());
+        for vector in &vectors {
+            let components = components(vector);
+            let hex: String =
+                components.to_bytes().iter().map(|byte| alloc::format!("{byte:02x}")).collect();
+            assert_eq!(hex, vector["bytes"], "{}", vector["description"]);
+            assert_eq!(components.id().to_string(), vector["id"], "{}", vector["description"]);
+        }
+    }
+
+    #[test]
+    fn irm_3_1_each_component_changes_the_id() {
+        let vectors: Vec<Value> = serde_json::from_str(VECTORS).unwrap();
+        let ids: alloc::collections::BTreeSet<_> =
+            vectors.iter().map(|vector| components(vector).id()).collect();
+        assert_eq!(ids.len(), vectors.len());
+    }
+}

@@ -264,10 +264,10 @@ fn naive_holds(branch: &Branch, flags: SafetyFlags, mode: SafetyMode, state: Sta
             holds = false;
         }
     }
-    if !branch.modes.is_empty() && !branch.modes.iter().any(|m| *m == mode) {
+    if !branch.modes.is_empty() && !branch.modes.contains(&mode) {
         holds = false;
     }
-    if !branch.states.is_empty() && !branch.states.iter().any(|s| *s == state) {
+    if !branch.states.is_empty() && !branch.states.contains(&state) {
         holds = false;
     }
     holds

@@ -12,9 +12,10 @@ use crate::audience::any::AnyAudience;
 use crate::audience::classifier::{Class, Consent, Profile as ClassProfile};
 use crate::audience::state::State;
 use crate::digest::Digest;
-use crate::governance::Approval;
+use crate::governance::{Approval, BacktrackAuthorization, GovernanceDecision, Matter};
 use crate::id::{KindId, LayerId, SessionId, SnapshotId, SubjectId};
 use crate::identity::Session;
+use crate::intent::RoutingId;
 use crate::memory::{Facts, Remembered, ShortTerm};
 use crate::modeling::{ModelingEngine, Observation};
 use crate::provenance::Label;
@@ -40,7 +41,7 @@ pub(super) struct Live<P> {
     pub(super) short_term: ShortTerm,
     pub(super) history: BTreeMap<KindId, u32>,
     pub(super) standing: Consensus,
-    pub(super) approvals: Vec<Approval>,
+    pub(super) decisions: Vec<(Digest, GovernanceDecision)>,
     pub(super) routing: Head,
     pub(super) governance: Head,
     pub(super) open: Option<OpenRoute>,
@@ -130,8 +131,8 @@ impl<P> Live<P> {
                 verdict: block.verdict,
             },
         );
-        if let Some(used) = block.approval {
-            self.approvals.retain(|approval| approval.record != used);
+        for used in block.approval.into_iter().chain(block.backtrack) {
+            self.decisions.retain(|(record, _)| *record != used);
         }
         if !own {
             return;
@@ -158,12 +159,34 @@ impl<P> Live<P> {
     }
 
     /// The decision on exactly this intent that was not used yet.
-    pub(super) fn approval(&self, intent: Digest) -> Option<&Approval> {
-        self.approvals.iter().rev().find(|approval| approval.intent == intent)
+    pub(super) fn approval(&self, intent: Digest) -> Option<Approval> {
+        let approvals =
+            self.decisions.iter().rev().filter_map(|(record, decision)| decision.approval(*record));
+        approvals.into_iter().find(|approval| approval.intent == intent)
+    }
+
+    /// The authorization to take this route back to Modeling, where one was given that
+    /// no route has used.
+    pub(super) fn backtrack(
+        &self,
+        route: RoutingId,
+        now: Timestamp,
+    ) -> Option<BacktrackAuthorization> {
+        self.decisions.iter().rev().find_map(|(record, decision)| match decision.matter() {
+            Matter::Backtrack { route: of, target: LayerId::Modeling, .. } if *of == route => {
+                decision.authorize_backtrack(*record, now).ok()
+            }
+            _ => None,
+        })
     }
 
     /// What the Classifier looks at, with the risk that was scored.
-    pub(super) fn class_profile(&self, session: &Session, risk: Risk, now: Timestamp) -> ClassProfile {
+    pub(super) fn class_profile(
+        &self,
+        session: &Session,
+        risk: Risk,
+        now: Timestamp,
+    ) -> ClassProfile {
         const DAY: u64 = 86_400_000;
         let age = self.record.first.map_or(0, |first| now.since(first) / DAY);
         ClassProfile {

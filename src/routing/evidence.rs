@@ -21,6 +21,8 @@
 //! | drift | `u8` | |
 //! | narrowing | list of texts, list of names, `bool` | |
 //! | approval | optional digest of the record that holds it | |
+//! | backtrack | optional digest of the record that authorized it | |
+//! | approver | optional name of the role that is asked | |
 //! | wait until | optional `u64` ms: no answer by then denies | |
 //! | trace | list of (layer `u8`, step result `u8`, list of reasons) | 6.6 |
 //!
@@ -46,8 +48,9 @@ use serde::Serialize;
 use crate::audience::state::State;
 use crate::digest::Digest;
 use crate::encode::{Decode, DecodeError, Encode, Reader, Writer, byte_enum};
+use crate::governance::GovernanceToken;
 use crate::id::{
-    KindId, LayerId, ModuleId, PrincipalId, RuleId, SnapshotId, SubjectId, TemplateId,
+    KindId, LayerId, ModuleId, Name, PrincipalId, RuleId, SnapshotId, SubjectId, TemplateId,
 };
 use crate::intent::RoutingId;
 use crate::provenance::Label;
@@ -153,6 +156,10 @@ pub struct EvidenceBlock {
     pub narrowing: Narrowing,
     /// The record that holds the approval it rests on.
     pub approval: Option<Digest>,
+    /// The record that authorized it to be modelled again (D-25).
+    pub backtrack: Option<Digest>,
+    /// The role that is asked, where a person decides.
+    pub approver: Option<Name>,
     /// No answer by then denies, where it waits.
     pub wait_until: Option<Timestamp>,
     /// The Routing Decision Trace.
@@ -193,6 +200,8 @@ impl Encode for EvidenceBlock {
             .value(&self.drift)
             .value(&self.narrowing)
             .option(self.approval.as_ref())
+            .option(self.backtrack.as_ref())
+            .option(self.approver.as_ref())
             .option(self.wait_until.as_ref())
             .list(&self.trace);
     }
@@ -226,6 +235,8 @@ impl Decode for EvidenceBlock {
             drift: input.value()?,
             narrowing: input.value()?,
             approval: input.option()?,
+            backtrack: input.option()?,
+            approver: input.option()?,
             wait_until: input.option()?,
             trace: input.list()?,
         })

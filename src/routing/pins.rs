@@ -105,17 +105,17 @@ mod tests {
     #[test]
     fn pins_are_named_digests_with_one_digest() {
         let name = |text| Name::new(text).unwrap();
-        let one = Pins::new([(name("table"), Digest::ZERO), (name("matrix"), Domain::Other.hash(b"m"))]);
-        let two = Pins::new([(name("matrix"), Domain::Other.hash(b"m")), (name("table"), Digest::ZERO)]);
+        let one =
+            Pins::new([(name("table"), Digest::ZERO), (name("matrix"), Domain::Other.hash(b"m"))]);
+        let two =
+            Pins::new([(name("matrix"), Domain::Other.hash(b"m")), (name("table"), Digest::ZERO)]);
         assert_eq!(one, two, "the order in which they are named does not matter");
-        let three = Pins::new([(name("table"), Domain::Other.hash(b"t")), (name("x"), Digest::ZERO)]);
+        let three =
+            Pins::new([(name("table"), Domain::Other.hash(b"t")), (name("x"), Digest::ZERO)]);
         assert_ne!(one.digest(), three.digest());
         assert_eq!(one.changed(&three), [name("matrix"), name("table"), name("x")]);
         let body = PolicyPinned { by: PrincipalId::new("op").unwrap(), pins: one };
         assert_eq!(PolicyPinned::from_canonical(&body.to_canonical()), Ok(body));
-        assert_eq!(
-            three.digest().to_string(),
-            "PLACEHOLDER"
-        );
+        assert_eq!(three.digest().to_string(), "PLACEHOLDER");
     }
 }

@@ -154,6 +154,8 @@ impl Route<layers::Received> {
             drift: Drift::None,
             narrowing: Narrowing::default(),
             approval: None,
+            backtrack: None,
+            approver: None,
             wait_until: None,
             trace: Vec::with_capacity(LayerId::ALL.len()),
         };
@@ -161,7 +163,11 @@ impl Route<layers::Received> {
             submission,
             now: reception.now,
             package: None,
-            identity: IdentityFinding { strength: Risk::ZERO, anomaly: Risk::ZERO },
+            identity: IdentityFinding {
+                strength: Risk::ZERO,
+                anomaly: Risk::ZERO,
+                because: Vec::new(),
+            },
             safety: None,
             path: None,
             key: None,
@@ -245,9 +251,10 @@ impl<P: Position> Route<P> {
             }),
         };
         match finding {
-            Ok(finding) => {
+            Ok(mut finding) => {
+                let because = core::mem::take(&mut finding.because);
                 core.identity = finding;
-                core.note(LayerId::Identity, StepResult::Passed, Vec::new());
+                core.note(LayerId::Identity, StepResult::Passed, because);
                 Ok(Route::at(self.core))
             }
             Err(reason) => {
@@ -272,7 +279,7 @@ impl<P: Position> Route<P> {
     {
         let core = &mut *self.core;
         let packaged = match &core.submission {
-            Submission::Malformed(malformed) => Err(malformed.reason().clone()),
+            Submission::Malformed(malformed) => Err(malformed.reason.clone()),
             Submission::Intent(intent) => engine.package(&PackageInput {
                 intent,
                 snapshot: core.block.snapshot,
@@ -461,7 +468,7 @@ impl<P: Position> Route<P> {
         P: Follows<T>,
     {
         match check_backtrack(&self.core, T::ID, authorization) {
-            Ok(reason) => Ok(Route::at(go_back(self.core, T::ID, reason))),
+            Ok(record) => Ok(Route::at(go_back(self.core, T::ID, record))),
             Err(reason) => Err(BacktrackRefused { route: self, reason }),
         }
     }
@@ -491,21 +498,20 @@ pub(super) fn check_backtrack(
     core: &Core,
     target: LayerId,
     authorization: crate::governance::BacktrackAuthorization,
-) -> Result<Reason, Reason> {
+) -> Result<Digest, Reason> {
     let refused = |why: &str| Reason::new(ReasonCode::TokenInvalid).detail(why);
     let Some(id) = core.block.routing_id else {
         return Err(refused("the route has no Routing ID yet"));
     };
-    match authorization.spend(id, target) {
-        Ok(record) => Ok(Reason::new(ReasonCode::BacktrackAuthorized)
-            .detail(alloc::format!("under record {}", record.short()))),
-        Err(error) => Err(refused(&alloc::format!("{error}"))),
-    }
+    authorization.spend(id, target).map_err(|error| refused(&alloc::format!("{error}")))
 }
 
 /// Drops everything learnt in `target` and after it.
-pub(super) fn go_back(mut core: Box<Core>, target: LayerId, reason: Reason) -> Box<Core> {
+pub(super) fn go_back(mut core: Box<Core>, target: LayerId, record: Digest) -> Box<Core> {
+    let reason = Reason::new(ReasonCode::BacktrackAuthorized)
+        .detail(alloc::format!("under record {}", record.short()));
     let block = &mut core.block;
+    block.backtrack = Some(record);
     block.trace.retain(|entry| entry.layer < target);
     for layer in LayerId::ALL.into_iter().filter(|layer| *layer >= target) {
         block.consensus = block.consensus.with(layer, Vote::Abstain);
@@ -526,6 +532,7 @@ pub(super) fn go_back(mut core: Box<Core>, target: LayerId, reason: Reason) -> B
     }
     if target <= LayerId::Governance {
         block.approval = None;
+        block.approver = None;
         block.wait_until = None;
     }
     if target <= LayerId::Safety {

@@ -11,7 +11,7 @@ use alloc::string::ToString;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use crate::audience::any::{AnyAudience, MoveError, ReplayError};
+use crate::audience::any::{MoveError, ReplayError};
 use crate::audience::causes::RestrictionThreshold;
 use crate::audience::classifier::Classifier;
 use crate::audience::gate::Gate;
@@ -20,8 +20,8 @@ use crate::audience::state::State;
 use crate::digest::Digest;
 use crate::encode::{DecodeError, Encode};
 use crate::execution::Output;
-use crate::governance::token::TokenMint;
-use crate::id::{Name, PrincipalId, SubjectId, Subsystem};
+use crate::governance::{ReviewError, TokenMint};
+use crate::id::{Name, PrincipalId, Subsystem};
 use crate::intent::Submission;
 use crate::memory::FactsError;
 use crate::risk::Risk;
@@ -36,7 +36,9 @@ use crate::ssot::record::{Draft, Head, RecordKind, StreamId, StreamKind};
 use crate::ssot::store::{AppendError, Batch, Store, StoreError};
 use crate::ssot::verify::{VerifyError, verify_stream};
 use crate::time::{Clock, Timestamp};
-use crate::verdict::Verdict;
+use crate::verdict::{Reason, Verdict};
+
+pub use acts::Decided;
 
 mod acts;
 mod attempt;
@@ -65,6 +67,10 @@ pub struct Rules {
     pub mint: TokenMint,
     /// How long a token lives, in milliseconds.
     pub token_millis: u64,
+    /// The role that releases, reviews and authorizes (ASM2-10.6..ASM2-10.8).
+    pub governor: Name,
+    /// How long a governance decision is good for, in milliseconds.
+    pub decision_millis: u64,
     /// The digests of all of this and of the engines' own rules.
     pub pins: Pins,
 }
@@ -174,14 +180,25 @@ pub enum RouterError {
         session: crate::id::SessionId,
     },
     /// A governed act was asked for by somebody who may not.
-    #[error("{what} needs the role `{role}`, which `{principal}` does not hold")]
+    #[error("`{principal}` may not decide as `{role}`: {reason}")]
     NotAuthorized {
-        /// The act.
-        what: &'static str,
         /// The role.
         role: Name,
         /// Who asked.
         principal: PrincipalId,
+        /// Why not.
+        reason: Reason,
+    },
+    /// A decision cannot be taken or used.
+    #[error(transparent)]
+    Review(#[from] ReviewError),
+    /// The table has no such transition (D-3). Recorded, with its constitutional check.
+    #[error("{refusal}; the audience is in {state}")]
+    Refused {
+        /// What was asked for and what is legal.
+        refusal: Box<str>,
+        /// The state after the check.
+        state: State,
     },
     /// A governed act does not fit the audience's state, or the subject.
     #[error("{0}")]
@@ -374,8 +391,7 @@ impl<E: Engines, S: Store, C: Clock> Router<E, S, C> {
 }
 
 /// What the modeling engine of a bundle remembers.
-pub type Profile<E> =
-    <<E as Engines>::Modeling as crate::modeling::ModelingEngine>::Profile;
+pub type Profile<E> = <<E as Engines>::Modeling as crate::modeling::ModelingEngine>::Profile;
 
 fn policy_stream() -> Result<StreamId, RouterError> {
     let name = Name::new(POLICY).map_err(|error| RouterError::Act(error.to_string().into()))?;

@@ -510,9 +510,7 @@ impl Encode for Row {
         encode_template(&self.template, out);
         out.count(self.escalation.len());
         for rule in &self.escalation {
-            out.value(&rule.risk_at_least)
-                .value(&rule.drift_at_least)
-                .value(&rule.any_flags);
+            out.value(&rule.risk_at_least).value(&rule.drift_at_least).value(&rule.any_flags);
             match &rule.then {
                 EscalationAction::StepUp { role, timeout_millis } => {
                     out.u8(1).value(role).u64(*timeout_millis);

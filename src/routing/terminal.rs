@@ -144,9 +144,7 @@ impl DriftReferral {
         authorization: BacktrackAuthorization,
     ) -> Result<Route<layers::Intent>, (Self, Reason)> {
         match check_backtrack(&self.core, LayerId::Modeling, authorization) {
-            Ok(reason) => {
-                Ok(Route::resume(go_back(self.core, LayerId::Modeling, reason)))
-            }
+            Ok(reason) => Ok(Route::resume(go_back(self.core, LayerId::Modeling, reason))),
             Err(reason) => Err((self, reason)),
         }
     }

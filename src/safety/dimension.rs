@@ -160,7 +160,8 @@ sources! {
     /// It cannot be taken back: 450,000.
     Irreversible = "irreversible", Reversibility;
     /// The audience's state: VERIFIED and PRIVILEGED 0, BASE 50,000, INIT 300,000,
-    /// RESTRICTED 450,000, HOLD and ESCALATED 1,000,000.
+    /// RESTRICTED, HOLD and ESCALATED 450,000; what the last two forbid is decided by
+    /// the state itself.
     AudienceState = "audience-state", Policy;
 }
 
@@ -184,6 +185,11 @@ pub struct Signals([Option<Risk>; SOURCES]);
 impl Signals {
     /// Nothing is known of any source.
     pub const UNKNOWN: Self = Self([None; SOURCES]);
+
+    /// The signals in the order of [`RiskSource::ALL`].
+    pub const fn from_array(signals: [Option<Risk>; SOURCES]) -> Self {
+        Self(signals)
+    }
 
     /// The signals with one of them set.
     #[must_use]

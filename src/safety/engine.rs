@@ -7,11 +7,12 @@ use crate::audience::state::State;
 use crate::intent::Intent;
 use crate::provenance::{Sensitivity, Source};
 use crate::risk::Risk;
-use crate::safety::dimension::{Dimension, RiskSource, Signals};
+use crate::safety::dimension::{Dimension, Signals};
 use crate::safety::envelope::{Assessment, Envelope};
-use crate::safety::{SafetyDecision, SafetyEngine, SafetyFinding, SafetyInput};
+use crate::safety::{PostureInput, SafetyDecision, SafetyEngine, SafetyFinding, SafetyInput};
 use crate::verdict::{
-    CapabilityTier, Drift, EnvelopeDecision, Narrowing, Reason, ReasonCode, SafetyFlags,
+    CapabilityTier, Drift, EnvelopeDecision, EnvelopeVerdict, Narrowing, Reason, ReasonCode,
+    SafetyFlags,
 };
 
 /// The Safety System: decides by a [`Envelope`] and by the audience's state.
@@ -106,8 +107,8 @@ fn privileged(intent: &Intent, flags: SafetyFlags) -> bool {
     flags.contains(SafetyFlags::PRIVILEGED) || intent.kind().tier == CapabilityTier::Privileged
 }
 
-const fn when(condition: bool, ppm: u64) -> Option<Risk> {
-    Some(if condition { Risk::saturating(ppm) } else { Risk::ZERO })
+const fn when(condition: bool, ppm: u64) -> Risk {
+    if condition { Risk::saturating(ppm) } else { Risk::ZERO }
 }
 
 fn signals(input: &SafetyInput<'_>, flags: SafetyFlags, full_age: u64) -> Signals {
@@ -143,8 +144,9 @@ fn signals(input: &SafetyInput<'_>, flags: SafetyFlags, full_age: u64) -> Signal
         State::Verified | State::Privileged => 0,
         State::Base => 50_000,
         State::Init => 300_000,
-        State::Restricted => 450_000,
-        State::Hold | State::Escalated => 1_000_000,
+        // What HOLD and ESCALATED forbid is decided by the state itself, not by a score:
+        // otherwise no suspended audience could ever be found fit for release.
+        State::Restricted | State::Hold | State::Escalated => 450_000,
     };
     let drift = match input.drift {
         Drift::None => 0,
@@ -152,43 +154,62 @@ fn signals(input: &SafetyInput<'_>, flags: SafetyFlags, full_age: u64) -> Signal
         Drift::Hard => 600_000,
     };
     let graded = |acting, looking| if effect { acting } else { looking };
-    Signals::UNKNOWN
-        .with(RiskSource::IdentityStrength, Some(input.strength.complement()))
-        .with(RiskSource::IdentityAnomaly, Some(input.anomaly))
-        .with(RiskSource::Surprise, Some(input.surprise))
-        .with(RiskSource::Drift, Some(Risk::saturating(drift)))
-        .with(RiskSource::SensitiveOutflow, when(has(SafetyFlags::EXTERNAL), outflow))
-        .with(RiskSource::SensitiveKind, Some(Risk::saturating(sensitive_kind)))
-        .with(
-            RiskSource::OutsideArgument,
-            when(has(SafetyFlags::OUTSIDE_ARGUMENT), graded(500_000, 150_000)),
-        )
-        .with(
-            RiskSource::UnvouchedArgument,
-            if nameless { None } else { when(unvouched, graded(200_000, 50_000)) },
-        )
-        .with(RiskSource::OutsideContext, when(input.context.is_outside(), graded(250_000, 50_000)))
-        .with(
-            RiskSource::FactAge,
-            if input.staleness_millis == 0 { Some(Risk::ZERO) } else { age.map(Risk::saturating) },
-        )
-        .with(
-            RiskSource::Snapshot,
-            if intent.reads().is_empty() || intent.snapshot().is_some() {
-                Some(Risk::ZERO)
-            } else {
-                None
-            },
-        )
-        .with(RiskSource::Capability, Some(Risk::saturating(capability)))
-        .with(RiskSource::Reach, when(has(SafetyFlags::EXTERNAL), 150_000))
-        .with(RiskSource::Money, when(has(SafetyFlags::FINANCIAL), 150_000))
-        .with(RiskSource::Bulk, when(has(SafetyFlags::BULK), 200_000))
-        .with(RiskSource::Irreversible, when(has(SafetyFlags::IRREVERSIBLE), 450_000))
-        .with(RiskSource::AudienceState, Some(Risk::saturating(state)))
+    // In the order of `RiskSource::ALL`.
+    Signals::from_array([
+        // IdentityStrength
+        Some(input.strength.complement()),
+        // IdentityAnomaly
+        Some(input.anomaly),
+        // Surprise
+        Some(input.surprise),
+        // Drift
+        Some(Risk::saturating(drift)),
+        // SensitiveOutflow
+        Some(when(has(SafetyFlags::EXTERNAL), outflow)),
+        // SensitiveKind
+        Some(Risk::saturating(sensitive_kind)),
+        // OutsideArgument
+        Some(when(has(SafetyFlags::OUTSIDE_ARGUMENT), graded(500_000, 150_000))),
+        // UnvouchedArgument
+        if nameless { None } else { Some(when(unvouched, graded(200_000, 50_000))) },
+        // OutsideContext
+        Some(when(input.context.is_outside(), graded(250_000, 50_000))),
+        // FactAge
+        if input.staleness_millis == 0 { Some(Risk::ZERO) } else { age.map(Risk::saturating) },
+        // Snapshot
+        if intent.reads().is_empty() || intent.snapshot().is_some() {
+            Some(Risk::ZERO)
+        } else {
+            None
+        },
+        // Capability
+        Some(Risk::saturating(capability)),
+        // Reach
+        Some(when(has(SafetyFlags::EXTERNAL), 150_000)),
+        // Money
+        Some(when(has(SafetyFlags::FINANCIAL), 150_000)),
+        // Bulk
+        Some(when(has(SafetyFlags::BULK), 200_000)),
+        // Irreversible
+        Some(when(has(SafetyFlags::IRREVERSIBLE), 450_000)),
+        // AudienceState
+        Some(Risk::saturating(state)),
+    ])
 }
 
 impl SafetyEngine for SafetySystem {
+    /// Everything an intent would bring is at rest: only who acts is scored. Neither the
+    /// state (the gate knows it) nor what was read so far (it burdens intents, one by
+    /// one) keeps an audience from its standing.
+    fn posture(&self, input: &PostureInput<'_>) -> (EnvelopeVerdict, Risk) {
+        let at_rest = RiskSource::ALL
+            .into_iter()
+            .fold(Signals::UNKNOWN, |signals, source| signals.with(source, Some(Risk::ZERO)))
+            .with(RiskSource::IdentityStrength, Some(input.strength.complement()));
+        let found = self.envelope.assess(&at_rest);
+        (self.envelope.verdict(found.decision()), found.overall())
+    }
+
     fn assess(&self, input: &SafetyInput<'_>) -> SafetyFinding {
         let intent = input.intent;
         let raised = raised(intent);
@@ -211,8 +232,6 @@ impl SafetyEngine for SafetySystem {
             } else {
                 EnvelopeDecision::Hold
             });
-            // The state is what the gate already knows: the envelope speaks of the risk,
-            // or an audience on HOLD could never be found fit for release.
         }
         if privileged(intent, flags) && input.state != State::Privileged {
             let detail =

@@ -14,8 +14,9 @@ use crate::id::{KindId, ModuleId, RuleId};
 use crate::provenance::{Sensitivity, SourcePattern};
 use crate::risk::Risk;
 use crate::safety::dimension::{Combine, Dimension, RiskSource};
-use crate::safety::envelope::{Envelope, EnvelopeError, EnvelopeParts, LimitRule, Thresholds};
+use crate::safety::envelope::{Envelope, EnvelopeError};
 use crate::safety::forbidden::ForbiddenRoute;
+use crate::safety::parts::{EnvelopeParts, LimitRule, Thresholds};
 use crate::verdict::SafetyFlags;
 
 #[derive(Deserialize)]
@@ -197,7 +198,10 @@ mod tests {
         let envelope = Envelope::from_toml("envelope.toml", SAMPLE).unwrap();
         assert_eq!(envelope.parts().forbidden.len(), 2);
         assert_eq!(envelope.parts().limits.len(), 1);
-        assert_eq!(alloc::format!("{}", envelope.digest()), "KNOWN");
+        assert_eq!(
+            alloc::format!("{}", envelope.digest()),
+            "0342b7af5c59aa98e13c85ccff0edc32a8b9dd52b2848109715d95683dd5fdb8"
+        );
         let least = Envelope::from_toml("e", "version = \"2.0\"\n").unwrap();
         assert_eq!(least, Envelope::default());
     }

@@ -9,7 +9,7 @@ use crate::encode::{Encode, Writer};
 use crate::id::KindId;
 use crate::intent::{Argument, Intent};
 use crate::provenance::{Label, Sensitivity, SourcePattern};
-use crate::safety::envelope::encode_kinds;
+use crate::safety::parts::encode_kinds;
 use crate::verdict::SafetyFlags;
 
 /// A combination of kind, flags, state and argument that is never let through.

@@ -191,8 +191,8 @@ fn stream(name: &str) -> StreamId {
 }
 
 fn named(kind: StreamKind, name: &str) -> StreamId {
-    #[expect(clippy::expect_used, reason = "every name in this module is a literal that fits")]
-    let name = Name::new(name).expect("a literal that is a name");
+    #[expect(clippy::expect_used, reason = "the names of this suite are short and plain")]
+    let name = Name::new(name).expect("a short and plain name");
     StreamId::new(kind, name)
 }
 

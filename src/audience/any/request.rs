@@ -126,7 +126,6 @@ impl AnyAudience {
     ///
     /// # Errors
     /// [`Refused`]: the state stays, and a constitutional check is due at once (D-3).
-    #[expect(clippy::result_large_err, reason = "both sides hold the audience")]
     pub fn request(self, to: State, way: Way) -> Result<(Self, &'static table::Edge), Refused> {
         let from = self.state();
         let ground = match edge(from, to) {

@@ -1,6 +1,5 @@
 use alloc::string::ToString as _;
 use alloc::vec;
-use alloc::vec::Vec;
 
 use proptest::prelude::*;
 
@@ -370,6 +369,10 @@ fn d_6_suspend_walks_the_shortest_restrictive_path() {
         assert_eq!(end.review_open(), Review::Open);
     }
     let (_, audience) = reach(Privileged);
+    let change = audience.suspend(HoldTrigger::IncompleteLineage, None, NOW).unwrap();
+    let why = Why::Suspension(HoldTrigger::IncompleteLineage);
+    assert_eq!(change.events().next().map(LineageEvent::cause), Some(&Cause::Unreachable(why)));
+    let (_, audience) = reach(Privileged);
     let head = audience.head();
     let authorization = grant(GovernanceAuthorization::mint, head, Privileged, Verified);
     let change = audience.suspend(HoldTrigger::GovernanceFlag, Some(authorization), NOW).unwrap();
@@ -383,6 +386,32 @@ fn d_6_suspend_walks_the_shortest_restrictive_path() {
         let error = reach(state).1.suspend(HoldTrigger::GovernanceFlag, None, NOW).unwrap_err();
         let (audience, why) = error.into_parts();
         assert_eq!((audience.state(), why), (state, expected));
+    }
+}
+
+#[test]
+fn d_2_a_mandated_exit_of_privileged_waits_for_its_authorization() {
+    for mandated in [
+        Move::Suspend(HoldTrigger::GovernanceFlag),
+        Move::Downgrade(DowngradeCause::PredictiveRisk),
+    ] {
+        let (_, audience) = reach(State::Privileged);
+        let head = audience.head();
+        let error = audience.carry_out(mandated, Support::default(), NOW).unwrap_err();
+        let (audience, why) = error.into_parts();
+        assert!(matches!(why, MoveError::NeedsEvidence { .. }), "{mandated}");
+        assert_eq!((audience.state(), audience.head()), (State::Privileged, head));
+        let late = Support {
+            authorization: Some(grant(
+                GovernanceAuthorization::mint,
+                head,
+                State::Privileged,
+                State::Verified,
+            )),
+            ..Support::default()
+        };
+        let error = audience.carry_out(mandated, late, NOW.plus_millis(1)).unwrap_err();
+        assert!(matches!(error.why(), MoveError::Evidence(EvidenceError::Expired { .. })));
     }
 }
 
@@ -451,10 +480,11 @@ fn asm2_9_7_an_envelope_block_is_on_record_and_escalates_where_it_may() {
         let after = log.commit(change);
         let stays = matches!(from, State::Init | State::Hold | State::Escalated);
         assert_eq!(after.state(), if stays { from } else { State::Escalated });
-        assert_eq!(
-            after.permits(CapabilityTier::Privileged, SafetyFlags::PRIVILEGED).is_err(),
-            true
-        );
+        let privileged = SafetyFlags::PRIVILEGED;
+        let answer = after.permits(CapabilityTier::Privileged, privileged);
+        let escalated = after.state() == State::Escalated;
+        assert_eq!(answer == Err(crate::audience::permits::Denied::Escalated), escalated);
+        assert!(answer.is_err());
     }
     let allow = EnvelopeVerdict::mint(EnvelopeDecision::Limit, Digest::ZERO);
     assert!(reach(State::Base).1.blocked(&allow, Risk::ZERO).is_err());

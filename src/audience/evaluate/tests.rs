@@ -7,6 +7,7 @@ use crate::audience::table::{Way, edge};
 
 /// The reference: collects every legal candidate with its rank in the words of the
 /// specification, and takes the smallest. It shares no helper with `evaluate`.
+#[expect(clippy::too_many_lines, reason = "one reading of the whole rule, top to bottom")]
 fn naive(state: State, a: &Assessment) -> Move {
     let mut candidates: Vec<(u8, usize, Move)> = Vec::new();
     let high = a.risk.ppm() >= 800_000;

@@ -119,18 +119,15 @@ pub trait EscalateTo<To: AudienceState>: Edge<To> {}
 )]
 pub trait ConstitutionalEscalateTo<To: AudienceState>: Edge<To> {}
 
-/// An edge taken for a downgrade cause (ASM2-6.7..ASM2-6.9); the cause decides no target,
-/// the mapping does.
+/// An edge taken for a downgrade cause (ASM2-6.7..ASM2-6.9); each state has
+/// one target, so the compiler finds it.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` has no downgrade that a cause alone justifies",
     label = "no downgrade from `{Self}`",
     note = "the downgrade mapping is VERIFIED → BASE, BASE → RESTRICTED, RESTRICTED → HOLD (ASM2-6.7 to ASM2-6.9); PRIVILEGED → VERIFIED needs governance's authorization as well (D-2); INIT, HOLD and ESCALATED have none",
     note = "legal exits: INIT → BASE, ESCALATED; BASE → VERIFIED, RESTRICTED, ESCALATED; VERIFIED → PRIVILEGED, BASE, ESCALATED; PRIVILEGED → VERIFIED (governed downgrade), ESCALATED; RESTRICTED → HOLD, ESCALATED; HOLD → BASE, RESTRICTED (release); ESCALATED → HOLD (review)"
 )]
-pub trait Downgrade: Edge<Self::To> {
-    /// Where the mapping leads.
-    type To: AudienceState;
-}
+pub trait DowngradeTo<To: AudienceState>: Edge<To> {}
 
 macro_rules! edges {
     ($($from:ident => $to:ident;)*) => {
@@ -192,15 +189,9 @@ impl EscalateTo<Escalated> for Base {}
 impl EscalateTo<Escalated> for Verified {}
 impl EscalateTo<Escalated> for Privileged {}
 impl ConstitutionalEscalateTo<Escalated> for Init {}
-impl Downgrade for Verified {
-    type To = Base;
-}
-impl Downgrade for Base {
-    type To = Restricted;
-}
-impl Downgrade for Restricted {
-    type To = Hold;
-}
+impl DowngradeTo<Base> for Verified {}
+impl DowngradeTo<Restricted> for Base {}
+impl DowngradeTo<Hold> for Restricted {}
 
 /// Each way of each row has its trait, and no trait has more: the compiler compares.
 const _: () = {

@@ -4,7 +4,7 @@
 use alloc::string::ToString as _;
 use std::path::Path;
 
-use hashbrown::HashMap;
+use hashbrown::{HashMap, HashSet};
 
 use crate::encode::{Decode, Encode, Reader, Writer, byte_enum};
 use crate::execution::IdempotencyKey;
@@ -33,6 +33,7 @@ impl Encode for Entry {
 pub(super) struct Attempts {
     journal: Journal,
     keys: HashMap<IdempotencyKey, Standing>,
+    running: HashSet<IdempotencyKey>,
 }
 
 impl Attempts {
@@ -51,19 +52,35 @@ impl Attempts {
                 Some(_) => Err("a key that was settled is settled again".into()),
             }
         })?;
-        Ok(Self { journal, keys })
+        Ok(Self { journal, keys, running: HashSet::new() })
     }
 
     pub(super) fn standing(&self, key: &IdempotencyKey) -> Option<Standing> {
         self.keys.get(key).copied()
     }
 
-    /// Makes the key's standing durable.
-    pub(super) fn record(
-        &mut self,
-        key: IdempotencyKey,
-        standing: Standing,
-    ) -> Result<(), JournalError> {
+    /// Whether the key's program runs now, in this process.
+    pub(super) fn is_running(&self, key: &IdempotencyKey) -> bool {
+        self.running.contains(key)
+    }
+
+    /// Makes it durable that the program is started for a key that was never used.
+    pub(super) fn start(&mut self, key: IdempotencyKey) -> Result<(), JournalError> {
+        self.record(key, Standing::Started)?;
+        self.running.insert(key);
+        Ok(())
+    }
+
+    /// The program has ended; how is recorded where it is known. What cannot be written
+    /// stays started, and is asked for at replay.
+    pub(super) fn end(&mut self, key: IdempotencyKey, known: Option<Standing>) {
+        self.running.remove(&key);
+        if let Some(standing) = known {
+            let _written = self.settle(key, standing);
+        }
+    }
+
+    fn record(&mut self, key: IdempotencyKey, standing: Standing) -> Result<(), JournalError> {
         self.journal.append(&Entry(standing, key))?;
         self.keys.insert(key, standing);
         Ok(())

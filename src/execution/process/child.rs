@@ -5,6 +5,7 @@
 //! before its group is killed.
 
 use alloc::borrow::ToOwned as _;
+use alloc::boxed::Box;
 use alloc::string::{String, ToString as _};
 use alloc::vec::Vec;
 use core::time::Duration;
@@ -172,7 +173,7 @@ fn watch(
     input: Vec<u8>,
 ) -> io::Result<Receiver<Event>> {
     let (sender, events) = mpsc::channel();
-    let spawn = |name: &str, work: alloc::boxed::Box<dyn FnOnce() + Send>| {
+    let spawn = |name: &str, work: Box<dyn FnOnce() + Send>| {
         thread::Builder::new().name(name.to_owned()).spawn(work).map(drop)
     };
     let missing = || io::Error::other("a pipe is missing");
@@ -183,7 +184,7 @@ fn watch(
     let done = to(&sender);
     spawn(
         "module-wait",
-        alloc::boxed::Box::new(move || {
+        Box::new(move || {
             wait(leader);
             let _gone = done.send(Event::Exited);
         }),
@@ -191,7 +192,7 @@ fn watch(
     let out = to(&sender);
     spawn(
         "module-stdout",
-        alloc::boxed::Box::new(move || {
+        Box::new(move || {
             let mut bytes = Vec::new();
             let most = output_bytes as u64 + 1;
             let read = stdout.take(most).read_to_end(&mut bytes);
@@ -200,7 +201,7 @@ fn watch(
     )?;
     spawn(
         "module-stderr",
-        alloc::boxed::Box::new(move || {
+        Box::new(move || {
             let mut bytes = Vec::new();
             let mut stderr = stderr;
             let _read = stderr.by_ref().take(STDERR_BYTES).read_to_end(&mut bytes);
@@ -211,7 +212,7 @@ fn watch(
     )?;
     spawn(
         "module-stdin",
-        alloc::boxed::Box::new(move || {
+        Box::new(move || {
             // A program that does not read all of its input may have reasons.
             let _written = stdin.write_all(&input);
         }),

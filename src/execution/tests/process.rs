@@ -243,6 +243,23 @@ fn a_key_starts_the_program_once() {
     assert_eq!(runs, "x\nx\n", "keys 1 and 3");
 }
 
+/// While the program runs nobody is told that nothing happened.
+#[test]
+fn a_running_program_is_not_reconciled() {
+    let run = module(CapabilityTier::Act, "touch begun; sleep 0.5; echo null", |config| {
+        config.reconciles = true;
+    });
+    std::thread::scope(|scope| {
+        let running = scope.spawn(|| run.run(1));
+        while !run.folder.path().join("begun").exists() {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        assert_eq!(run.module.reconcile(key(1)), Reconciled::Unknown);
+        assert!(matches!(running.join().unwrap(), Execution::Done(_)));
+    });
+    assert_eq!(run.module.reconcile(key(1)), Reconciled::Happened(None));
+}
+
 /// After an unknown outcome the program is asked, if it answers such questions.
 #[test]
 fn the_program_is_asked_after_an_unknown_outcome() {

@@ -15,7 +15,7 @@ use crate::limits::FILE_BYTES;
 pub(super) struct Key {
     pub(super) id: Box<str>,
     pub(super) algorithm: Algorithm,
-    pub(super) key: DecodingKey,
+    pub(super) public: DecodingKey,
 }
 
 impl Key {
@@ -127,6 +127,6 @@ impl Entry {
             return Err(broken("a number that is too short or too long"));
         }
         let id = self.kid.unwrap_or_default().into();
-        Ok(Some(Key { id, algorithm, key }))
+        Ok(Some(Key { id, algorithm, public: key }))
     }
 }

@@ -55,7 +55,7 @@ struct Actor {
 }
 
 /// How sure it is who acts, from the authentication methods (`amr`, RFC 8176) and
-/// the authentication context (`acr`, OpenID EAP) that the issuer names. The
+/// the authentication context (`acr`, `OpenID` EAP) that the issuer names. The
 /// strongest line that applies counts:
 ///
 /// | says | strength |

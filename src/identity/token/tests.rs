@@ -6,7 +6,7 @@ use jsonwebtoken::{EncodingKey, Header};
 use serde_json::{Value, json};
 
 use super::*;
-use crate::id::Name;
+use crate::id::{Name, PrincipalId};
 use crate::identity::{PrincipalKind, Session};
 use crate::risk::Risk;
 use crate::verdict::ReasonCode;
@@ -59,7 +59,7 @@ fn verify(token: &str) -> Result<VerifiedClaims, IdentityError> {
     verifier().verify(token, NOW, &policy())
 }
 
-fn with(changes: Value) -> Value {
+fn with(changes: &Value) -> Value {
     let mut all = claims();
     for (claim, value) in changes.as_object().unwrap() {
         if value == "-" {
@@ -71,7 +71,7 @@ fn with(changes: Value) -> Value {
     all
 }
 
-fn refused(changes: Value) -> IdentityError {
+fn refused(changes: &Value) -> IdentityError {
     verify(&signed(&with(changes))).unwrap_err()
 }
 
@@ -98,7 +98,7 @@ fn forged_and_changed_tokens_are_refused() {
     let forged = sign(Algorithm::EdDSA, Some("ed"), "ed2", &claims());
     assert_eq!(verify(&forged).unwrap_err(), IdentityError::Signature { key: "ed".into() });
     let mine = signed(&claims());
-    let theirs = signed(&with(json!({"sub": "root"})));
+    let theirs = signed(&with(&json!({"sub": "root"})));
     let (mine, theirs): (Vec<_>, Vec<_>) = (mine.split('.').collect(), theirs.split('.').collect());
     let swapped = format!("{}.{}.{}", mine[0], theirs[1], mine[2]);
     assert!(matches!(verify(&swapped), Err(IdentityError::Signature { .. })));
@@ -178,19 +178,19 @@ fn time_is_the_time_handed_in() {
     assert_eq!(at(1_700_000_921), Some(ReasonCode::SessionStale));
     assert_eq!(at(1_700_003_629), Some(ReasonCode::SessionStale));
     assert_eq!(at(1_700_003_630), Some(ReasonCode::SessionExpired));
-    let ended = refused(json!({"exp": 1_699_999_970}));
+    let ended = refused(&json!({"exp": 1_699_999_970}));
     assert_eq!(ended.code(), ReasonCode::SessionExpired);
-    let unbegun = refused(json!({"nbf": 1_700_000_031}));
+    let unbegun = refused(&json!({"nbf": 1_700_000_031}));
     assert_eq!(unbegun.code(), ReasonCode::SessionNotYetValid);
 }
 
 #[test]
 fn every_claim_is_checked() {
-    assert!(matches!(refused(json!({"iss": "https://evil"})), IdentityError::Issuer { .. }));
-    assert!(matches!(refused(json!({"aud": "other"})), IdentityError::Audience { .. }));
-    assert!(matches!(refused(json!({"aud": []})), IdentityError::Audience { .. }));
+    assert!(matches!(refused(&json!({"iss": "https://evil"})), IdentityError::Issuer { .. }));
+    assert!(matches!(refused(&json!({"aud": "other"})), IdentityError::Audience { .. }));
+    assert!(matches!(refused(&json!({"aud": []})), IdentityError::Audience { .. }));
     for claim in ["iss", "aud", "sub", "iat", "exp", "session", "principal_kind"] {
-        let error = refused(json!({claim: "-"}));
+        let error = refused(&json!({claim: "-"}));
         assert!(
             matches!(error, IdentityError::Claim { .. } | IdentityError::Name { .. }),
             "{claim}: {error}"
@@ -204,10 +204,10 @@ fn every_claim_is_checked() {
         json!({"roles": "clerk"}),
         json!({"consent": "yes"}),
     ] {
-        assert!(matches!(refused(wrong), IdentityError::Claims { .. }));
+        assert!(matches!(refused(&wrong), IdentityError::Claims { .. }));
     }
-    assert!(matches!(refused(json!({"sub": " x"})), IdentityError::Name { claim: "sub", .. }));
-    let by_sid = verify(&signed(&with(json!({"session": "-", "sid": "s-2"})))).unwrap();
+    assert!(matches!(refused(&json!({"sub": " x"})), IdentityError::Name { claim: "sub", .. }));
+    let by_sid = verify(&signed(&with(&json!({"session": "-", "sid": "s-2"})))).unwrap();
     assert_eq!(by_sid.claims().session.as_str(), "s-2");
 }
 
@@ -227,15 +227,15 @@ fn revoked_tokens_open_nothing() {
 #[test]
 fn rfc_8693_the_outermost_actor_acts() {
     let act = json!({"sub": "helper", "scope": "pay", "act": {"sub": "desk", "scope": "pay read"}});
-    let token = signed(&with(json!({"act": act, "principal_kind": "agent"})));
+    let token = signed(&with(&json!({"act": act, "principal_kind": "agent"})));
     let session = Session::open(verify(&token).unwrap(), NOW, &policy()).unwrap();
     assert_eq!(session.principal().as_str(), "helper");
-    let chain: Vec<_> = session.delegation().iter().map(|p| p.as_str()).collect();
+    let chain: Vec<_> = session.delegation().iter().map(PrincipalId::as_str).collect();
     assert_eq!(chain, ["alice", "desk"]);
     assert_eq!(session.scopes(), &[name("pay")].into());
 
     let act = json!({"sub": "helper", "scope": "pay read", "act": {"sub": "desk", "scope": "pay"}});
-    let token = signed(&with(json!({"act": act})));
+    let token = signed(&with(&json!({"act": act})));
     let error = Session::open(verify(&token).unwrap(), NOW, &policy()).unwrap_err();
     assert!(matches!(error, IdentityError::DelegationWidens { .. }));
 
@@ -243,12 +243,12 @@ fn rfc_8693_the_outermost_actor_acts() {
     for i in 1..9 {
         act = json!({"sub": format!("a{i}"), "act": act});
     }
-    assert!(matches!(refused(json!({"act": act})), IdentityError::DelegationLength { .. }));
+    assert!(matches!(refused(&json!({"act": act})), IdentityError::DelegationLength { .. }));
 }
 
 #[test]
 fn oversized_tokens_are_not_read() {
-    let token = signed(&with(json!({"name": "x".repeat(TOKEN_BYTES)})));
+    let token = signed(&with(&json!({"name": "x".repeat(TOKEN_BYTES)})));
     assert!(matches!(verify(&token), Err(IdentityError::TokenSize { .. })));
 }
 

@@ -5,6 +5,7 @@ use super::*;
 use crate::intent::schema::Shape;
 use crate::intent::{Argument, Objective};
 use crate::provenance::{Label, Source};
+use crate::value::Value;
 
 fn name(text: &str) -> Name {
     Name::new(text).unwrap()

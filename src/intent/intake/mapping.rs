@@ -90,6 +90,9 @@ struct InstructionFile {
     sources: BTreeMap<Box<str>, Source>,
 }
 
+/// Where a record says who wrote the objective, and which source each value is.
+type Instruction = (Box<str>, BTreeMap<Box<str>, Source>);
+
 /// How a foreign record becomes a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mapping {
@@ -102,7 +105,7 @@ pub struct Mapping {
     session: Vec<Box<str>>,
     request: Vec<Box<str>>,
     ignored: BTreeSet<Box<str>>,
-    instruction: Option<(Box<str>, BTreeMap<Box<str>, Source>)>,
+    instruction: Option<Instruction>,
     /// Top-level names that a pointer starts with.
     used: BTreeSet<Box<str>>,
     digest: Digest,
@@ -115,31 +118,17 @@ impl Encode for Mapping {
     /// instruction value its text and source.
     fn encode(&self, out: &mut Writer) {
         out.text("intake mapping v1").value(&self.version).option(self.subject.as_ref());
-        let texts = |out: &mut Writer, texts: &[&str]| {
-            out.count(texts.len());
-            for text in texts {
-                out.text(text);
-            }
-        };
-        let all = |texts: &[Box<str>]| texts.iter().map(|text| (**text).into()).collect();
-        let session: Vec<String> = all(&self.session);
-        let request: Vec<String> = all(&self.request);
-        let session: Vec<&str> = session.iter().map(String::as_str).collect();
-        let request: Vec<&str> = request.iter().map(String::as_str).collect();
-        let ignored: Vec<&str> = self.ignored.iter().map(|name| &**name).collect();
-        let subject: Vec<String> = all(&self.subject_field);
-        let subject: Vec<&str> = subject.iter().map(String::as_str).collect();
-        texts(out, &subject);
-        texts(out, &[&*self.kind]);
-        texts(out, &[&*self.arguments]);
-        texts(out, &[&*self.objective]);
-        texts(out, &session);
-        texts(out, &request);
-        texts(out, &ignored);
+        texts(out, self.subject_field.iter());
+        texts(out, [&self.kind].into_iter());
+        texts(out, [&self.arguments].into_iter());
+        texts(out, [&self.objective].into_iter());
+        texts(out, self.session.iter());
+        texts(out, self.request.iter());
+        texts(out, self.ignored.iter());
         match &self.instruction {
-            None => texts(out, &[]),
+            None => texts(out, [].into_iter()),
             Some((field, sources)) => {
-                texts(out, &[&**field]);
+                texts(out, [field].into_iter());
                 out.count(sources.len());
                 for (value, source) in sources {
                     out.text(value).value(source);
@@ -225,8 +214,7 @@ impl Mapping {
     ) -> Result<Expanded, Malformed> {
         or_malformed(bytes, channel, limits, |record| {
             let subject = self.subject_of(&record, channel).map_err(|e| (e, None, None))?;
-            let session = self
-                .joined::<SessionId>(&record, &self.session, "session")
+            let session = joined::<SessionId>(&record, &self.session, "session")
                 .map_err(|reason| (reason, Some(subject.clone()), None))?;
             self.expand(&record, (subject.clone(), session.clone()), bytes, channel)
                 .map_err(|reason| (reason, Some(subject), Some(session)))
@@ -242,25 +230,6 @@ impl Mapping {
         agreed("/subject", found, channel.subject.as_ref())
     }
 
-    fn joined<T: From<Name>>(
-        &self,
-        record: &Value,
-        fields: &[Box<str>],
-        what: &str,
-    ) -> Result<T, Reason> {
-        let parts: Result<Vec<String>, Reason> = fields
-            .iter()
-            .map(|field| match json::at(record, field) {
-                // A `/` inside a part is escaped, so that two lists never join to one name.
-                Some(Value::Text(text)) => Ok(text.replace('~', "~0").replace('/', "~1")),
-                Some(Value::Number(number)) => Ok(number.to_string()),
-                Some(other) => Err(wrong(field, "a text or number", other.shape())),
-                None => Err(wrong(field, &format!("a part of the {what}"), "nothing")),
-            })
-            .collect();
-        as_name(fields.first().map_or("", |field| field), &parts?.join("/"))
-    }
-
     fn expand(
         &self,
         record: &Value,
@@ -271,8 +240,8 @@ impl Mapping {
         let Value::Map(entries) = record else {
             return Err(wrong("", "an object", record.shape()));
         };
-        let known = |name: &&Box<str>| !self.used.contains(*name) && !self.ignored.contains(*name);
-        if let Some(name) = entries.keys().find(known) {
+        let known = |name: &str| self.used.contains(name) || self.ignored.contains(name);
+        if let Some(name) = entries.keys().find(|name| !known(name)) {
             let found = format!("`{}`", short(name));
             return Err(wrong("", "no field beside those mapped or ignored", &found));
         }
@@ -285,7 +254,7 @@ impl Mapping {
         };
         let request: Option<RequestId> = match &*self.request {
             [] => None,
-            fields => Some(self.joined(record, fields, "request")?),
+            fields => Some(joined(record, fields, "request")?),
         };
         let instruction = match &self.instruction {
             None => channel.instruction.clone(),
@@ -312,6 +281,14 @@ impl Mapping {
     }
 }
 
+/// Count and texts.
+fn texts<'a>(out: &mut Writer, texts: impl ExactSizeIterator<Item = &'a Box<str>>) {
+    out.count(texts.len());
+    for text in texts {
+        out.text(text);
+    }
+}
+
 /// The top-level name a pointer starts with.
 fn top(pointer: &str) -> Box<str> {
     let first = pointer.split('/').nth(1).unwrap_or_default();
@@ -324,4 +301,19 @@ fn text_at<'a>(record: &'a Value, pointer: &str) -> Result<&'a str, Reason> {
         Some(other) => Err(wrong(pointer, "a text", other.shape())),
         None => Err(wrong(pointer, "a text", "nothing")),
     }
+}
+
+/// The fields' parts, joined to one name.
+fn joined<T: From<Name>>(record: &Value, fields: &[Box<str>], what: &str) -> Result<T, Reason> {
+    let parts: Result<Vec<String>, Reason> = fields
+        .iter()
+        .map(|field| match json::at(record, field) {
+            // A `/` inside a part is escaped, so that two lists never join to one name.
+            Some(Value::Text(text)) => Ok(text.replace('~', "~0").replace('/', "~1")),
+            Some(Value::Number(number)) => Ok(number.to_string()),
+            Some(other) => Err(wrong(field, "a text or number", other.shape())),
+            None => Err(wrong(field, &format!("a part of the {what}"), "nothing")),
+        })
+        .collect();
+    as_name(fields.first().map_or("", |field| field), &parts?.join("/"))
 }

@@ -131,7 +131,9 @@ fn collect_keys(schema: &Value, keys: &mut BTreeSet<Box<str>>) {
             if let Some(Value::Map(properties)) = entries.get("properties") {
                 keys.extend(properties.keys().cloned());
             }
-            entries.values().for_each(|value| collect_keys(value, keys));
+            for value in entries.values() {
+                collect_keys(value, keys);
+            }
         }
         Value::List(items) => items.iter().for_each(|item| collect_keys(item, keys)),
         _ => {}

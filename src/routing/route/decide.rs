@@ -8,8 +8,8 @@ use super::{Core, Route, intent_of, malformed};
 use crate::audience::classifier::Class;
 use crate::audience::state::State;
 use crate::governance::{
-    Approval, ApprovalRequest, ApprovalToken, Authority, Decision, Expectations,
-    GovernanceEngine, GovernanceInput, KernelInput, Ruling, TokenClaims, TokenMint, kernel_rule,
+    Approval, ApprovalRequest, ApprovalToken, Authority, Decision, Expectations, GovernanceEngine,
+    GovernanceInput, KernelInput, Ruling, TokenClaims, TokenMint, kernel_rule,
 };
 use crate::id::{KindId, LayerId, RuleId};
 use crate::identity::Session;
@@ -103,7 +103,7 @@ impl<P: Position> Route<P> {
             routing_id: package.id(),
             authority: view.authority(),
             state: view.state,
-            class: view.class.letter(),
+            class: letter(view.class),
             flags: core.flags(),
             risk: core.block.risk,
             drift: core.block.drift,
@@ -113,6 +113,7 @@ impl<P: Position> Route<P> {
             approval: view.approval,
             now: core.now,
         };
+        let routing_id = package.id();
         let row = table.find(&intent.kind().id, package.components());
         let ruling = escalate(engine.rule(&input), row, &input);
         core.block.approval = used_approval(view.approval, &ruling);
@@ -126,6 +127,7 @@ impl<P: Position> Route<P> {
                 core.note(LayerId::Governance, StepResult::Narrowed, ruling.reasons);
             }
             Decision::StepUp(request) => {
+                core.block.approver = Some(request.role.clone());
                 core.block.wait_until = Some(request.expires_at);
                 core.stop(LayerId::Governance, Verdict::StepUp, ruling.reasons);
                 return Err(GovernanceStop::SteppedUp(SteppedUp::new(self.core, request)));
@@ -145,7 +147,7 @@ impl<P: Position> Route<P> {
             if core.block.narrowing.is_empty() { Verdict::Allow } else { Verdict::Modify };
         core.block.mode = mode_of(core);
         let token = mint.issue(TokenClaims {
-            routing_id: input.routing_id,
+            routing_id,
             table: table.digest(),
             state: view.state,
             mode: core.block.mode,
@@ -245,6 +247,15 @@ fn redeem(
     match token.redeem(mint, &expected) {
         Ok(_) => Ok(()),
         Err(error) => Err(Reason::new(ReasonCode::TokenInvalid).detail(error.to_string())),
+    }
+}
+
+/// The class's letter, as rules name it.
+const fn letter(class: Class) -> char {
+    match class {
+        Class::A => 'A',
+        Class::B => 'B',
+        Class::C => 'C',
     }
 }
 

@@ -68,6 +68,7 @@ impl<P: Position> Route<P> {
                 intent,
                 state: core.block.state,
                 mode: path.mode(),
+                consensus: core.block.consensus,
             }),
             _ => Err(Reason::new(ReasonCode::IntentMalformed)),
         };
@@ -155,7 +156,12 @@ impl Route<layers::Committed> {
 impl<P: Position> Route<P> {
     /// Step 8: carries out the effect, at most once for this evidence. The Routing
     /// ID is recomputed and compared once more (D-23).
-    pub fn execute<E>(mut self, engine: &E, state: State, now: Timestamp) -> Route<layers::Execution>
+    pub fn execute<E>(
+        mut self,
+        engine: &E,
+        state: State,
+        now: Timestamp,
+    ) -> Route<layers::Execution>
     where
         P: Precedes<layers::Execution>,
         E: ExecutionEngine + ?Sized,

@@ -75,7 +75,19 @@ impl<E: Engines, S: Store, C: Clock> Router<E, S, C> {
         let route = Route::receive(submission, &reception)
             .identify(engines.identity(), session)?
             .package(engines.intent(), self.rules.catalogue)?;
-        let route = route.model(engines.modeling(), &live.profile)?;
+        let route = match route.model(engines.modeling(), &live.profile) {
+            Ok(route) => route,
+            // Governance may have looked at this very drift before (D-22).
+            Err(referral) => {
+                let authorization =
+                    (referral.evidence().routing_id).and_then(|id| live.backtrack(id, now));
+                let Some(authorization) = authorization else { return Err(referral.into()) };
+                match referral.backtrack(authorization) {
+                    Ok(route) => route.model(engines.modeling(), &live.profile)?,
+                    Err((referral, _)) => return Err(referral.into()),
+                }
+            }
+        };
         let route = route.recall(engines.memory(), &live.facts)?;
         let view = SafetyView {
             state,
@@ -109,7 +121,7 @@ impl<E: Engines, S: Store, C: Clock> Router<E, S, C> {
             ask: mandate.asks(),
             context: live.short_term.context(),
             history: &live.history,
-            approval,
+            approval: approval.as_ref(),
             lineage_intact: true,
             token_millis: self.rules.token_millis,
             nonce: nonce(live.routing, session),

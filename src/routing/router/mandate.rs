@@ -25,9 +25,7 @@ use crate::ssot::ledger::Receipt;
 use crate::ssot::record::{Draft, Head, RecordKind};
 use crate::ssot::store::Store;
 use crate::time::{Clock, Timestamp};
-use crate::verdict::{
-    EnvelopeDecision, EnvelopeVerdict, Narrowing, Reason, ReasonCode, Verdict,
-};
+use crate::verdict::{EnvelopeDecision, EnvelopeVerdict, Narrowing, Reason, ReasonCode, Verdict};
 
 /// From this anomaly on an identity counts as inconsistent (ASM2-8.1).
 const INCONSISTENT: Risk = Risk::saturating(500_000);

@@ -16,11 +16,10 @@ use crate::audience::state::State;
 use crate::audience::states::AudienceState;
 use crate::audience::table::entry_tier;
 use crate::audience::typed::{Audience, Rejected, Transition};
-use crate::governance::{Decided, GovernanceEngine, KernelInput};
+use crate::governance::{GovernanceDecision, GovernanceEngine, KernelInput};
 use crate::id::{SessionId, Subsystem};
 use crate::identity::{Session, SessionOpened};
 use crate::memory::{Facts, ShortTerm};
-use crate::risk::Risk;
 use crate::routing::desk::{Conduct, Desk, Live, OpenRoute, Streams};
 use crate::routing::engines::Engines;
 use crate::routing::evidence::{EvidenceBlock, Outcome};
@@ -29,7 +28,7 @@ use crate::ssot::record::{Draft, Head, Record, RecordKind, StreamId, StreamKind}
 use crate::ssot::store::{Batch, Store};
 use crate::ssot::verify::{replay, verify_stream};
 use crate::time::Clock;
-use crate::verdict::{CapabilityTier, Consensus, SafetyFlags, Vote};
+use crate::verdict::{CapabilityTier, Consensus, SafetyFlags};
 
 /// Most advances that one opening makes: INIT → BASE → VERIFIED → PRIVILEGED.
 const ADVANCES: usize = 3;
@@ -107,7 +106,7 @@ impl<E: Engines, S: Store, C: Clock> Router<E, S, C> {
             short_term: ShortTerm::default(),
             history: BTreeMap::new(),
             standing: Consensus::NONE,
-            approvals: Vec::new(),
+            decisions: Vec::new(),
             routing: Head::EMPTY,
             governance: Head::EMPTY,
             open: None,
@@ -117,8 +116,9 @@ impl<E: Engines, S: Store, C: Clock> Router<E, S, C> {
         for record in replay(store, &streams.governance)? {
             let record = record?;
             live.governance = record.head();
-            if let Some(approval) = Decided::approval(&record) {
-                live.approvals.push(approval);
+            if record.kind() == RecordKind::GovernanceDecision {
+                let decision: GovernanceDecision = read(&record)?;
+                live.decisions.push((record.digest(), decision));
             }
         }
         self.load_routes(session, &streams, &mut live)?;
@@ -139,11 +139,11 @@ impl<E: Engines, S: Store, C: Clock> Router<E, S, C> {
         for record in replay(store, &streams.subject)? {
             let record = record?;
             let opened: SessionOpened = read(&record)?;
-            if opened.session == *session.id() {
+            if opened.claims.session == *session.id() {
                 opened_at = record.index();
                 break;
             }
-            earlier.push(opened.session);
+            earlier.push(opened.claims.session);
         }
         let mut routes = Vec::new();
         for id in earlier {
@@ -209,11 +209,7 @@ impl<E: Engines, S: Store, C: Clock> Router<E, S, C> {
 
     /// One move of an audience that nothing is asked of: an advance the four verdicts
     /// clear, or a restriction they demand. Says whether it may be asked again.
-    fn advance(
-        &self,
-        session: &Session,
-        live: &mut Live<Profile<E>>,
-    ) -> Result<bool, RouterError> {
+    fn advance(&self, session: &Session, live: &mut Live<Profile<E>>) -> Result<bool, RouterError> {
         let now = self.clock.now();
         let from = live.audience.state();
         let posture = PostureInput {

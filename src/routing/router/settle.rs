@@ -32,10 +32,9 @@ impl<E: Engines, S: Store, C: Clock> Router<E, S, C> {
             return Ok(None);
         };
         let answer = match &block.module {
-            Some(module) => self
-                .engines
-                .execution()
-                .reconcile(module, IdempotencyKey::from_evidence(evidence)),
+            Some(module) => {
+                self.engines.execution().reconcile(module, IdempotencyKey::from_evidence(evidence))
+            }
             None => Reconciled::NotHappened,
         };
         let (outcome, output) = outcome(evidence, answer);
@@ -52,9 +51,7 @@ fn outcome(evidence: crate::digest::Digest, answer: Reconciled) -> (Outcome, Opt
         status,
         output: None,
         label: Label::empty(),
-        reasons: alloc::vec![
-            Reason::new(ReasonCode::OutcomeUnknown).detail(detail.to_string())
-        ],
+        reasons: alloc::vec![Reason::new(ReasonCode::OutcomeUnknown).detail(detail.to_string())],
     };
     match answer {
         Reconciled::Happened(Some(output)) => {

@@ -220,7 +220,9 @@ impl EscalationFile {
             }
             (EscalationThen::Deny, None, None) => EscalationAction::Deny,
             (EscalationThen::Deny, _, _) => {
-                return Err("a denial asks nobody: leave `approver` and `timeout_seconds` out".into());
+                return Err(
+                    "a denial asks nobody: leave `approver` and `timeout_seconds` out".into()
+                );
             }
         };
         Ok(EscalationRule {

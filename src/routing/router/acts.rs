@@ -1,0 +1,386 @@
+//! Governed acts: facts, approvals, releases, reviews, authorizations.
+//!
+//! Each act is decided by a person who holds the role, is recorded first, and is then
+//! what the audience's own verb consumes: nothing here moves an audience by itself.
+
+use alloc::boxed::Box;
+use alloc::string::ToString;
+use alloc::vec::Vec;
+
+use super::mandate::{Moving, authority};
+use super::{Profile, Router, RouterError, read};
+use crate::audience::any::AnyAudience;
+use crate::audience::causes::DowngradeCause;
+use crate::audience::evidence::{GovernanceApproval, GovernanceAuthorization, GovernanceReview};
+use crate::audience::state::State;
+use crate::audience::table::{Edge, Way, edge};
+use crate::digest::Digest;
+use crate::encode::Encode;
+use crate::governance::{
+    GovernanceDecision, GovernanceEngine, KernelInput, Matter, ReviewError, Sitting,
+};
+use crate::id::{LayerId, Name, PrincipalId, SubjectId, Subsystem};
+use crate::identity::{IdentityEngine, IdentityInput, Session};
+use crate::memory::NewFact;
+use crate::routing::desk::Desk;
+use crate::routing::engines::Engines;
+use crate::routing::evidence::EvidenceBlock;
+use crate::ssot::record::{Draft, RecordKind, StreamId, StreamKind};
+use crate::ssot::store::{Batch, Store};
+use crate::ssot::verify::verify_stream;
+use crate::time::Clock;
+use crate::verdict::{CapabilityTier, SafetyFlags, Verdict};
+
+/// A decision and the digest of the record that holds it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Decided {
+    /// The decision.
+    pub decision: GovernanceDecision,
+    /// The record's digest.
+    pub record: Digest,
+}
+
+impl<E: Engines, S: Store, C: Clock> Router<E, S, C> {
+    /// Records a fact of the desk's subject. Routes that were decided on the snapshot
+    /// before halt at their commit and are re-evaluated.
+    ///
+    /// # Errors
+    /// [`RouterError::Ledger`] when another writer was faster: the desk reads again.
+    pub fn remember(&self, desk: &mut Desk<Profile<E>>, fact: NewFact) -> Result<u64, RouterError> {
+        let mut live = self.take_live(desk)?;
+        let now = self.clock.now();
+        let record = live.facts.record(fact);
+        let draft = record.draft(desk.session.subject());
+        let stream = draft.stream().clone();
+        let batch = Batch::new(now).expect(stream, live.facts.head()).append(draft);
+        let receipt = self.ledger.commit(batch)?;
+        for record in receipt.records() {
+            live.facts.apply(record)?;
+        }
+        let version = record.version;
+        desk.live = Some(live);
+        Ok(version)
+    }
+
+    /// A person's answer to a route that was stepped up: for exactly the intent of its
+    /// evidence, good for [`super::Rules::decision_millis`], used once.
+    ///
+    /// # Errors
+    /// [`RouterError::NotAuthorized`] when the approver's session does not hold;
+    /// [`RouterError::Review`] when the answer is too late, the asker's own, not a
+    /// person's, or given without the role.
+    pub fn approve(
+        &self,
+        approver: &Session,
+        stepped_up: &EvidenceBlock,
+        granted: bool,
+        note: &str,
+    ) -> Result<Decided, RouterError> {
+        let (Verdict::StepUp, Some(role), Some(until)) =
+            (stepped_up.verdict, &stepped_up.approver, stepped_up.wait_until)
+        else {
+            return Err(RouterError::Act("the route asks for no approval".into()));
+        };
+        let now = self.clock.now();
+        if now >= until {
+            return Err(ReviewError::TooLate { expires_at: until, found: now }.into());
+        }
+        let matter =
+            Matter::Approval { intent: stepped_up.intent, requester: stepped_up.principal.clone() };
+        self.decide(
+            approver,
+            &stepped_up.subject,
+            &stepped_up.principal,
+            role,
+            matter,
+            granted,
+            note,
+        )
+    }
+
+    /// Governance authorizes a route with hard drift to be modelled again (D-22, D-25).
+    /// Its intent, submitted again unchanged, then goes on with the drift as a flag
+    /// that the rules must rule on.
+    ///
+    /// # Errors
+    /// [`RouterError::Act`] when the route did not end in hard drift; otherwise as
+    /// [`Router::approve`].
+    pub fn authorize_backtrack(
+        &self,
+        governor: &Session,
+        referred: &EvidenceBlock,
+        note: &str,
+    ) -> Result<Decided, RouterError> {
+        let stopped = referred.trace.last().map(|entry| entry.layer);
+        let (Some(route), Some(LayerId::Modeling)) = (referred.routing_id, stopped) else {
+            return Err(RouterError::Act("the route was not referred for hard drift".into()));
+        };
+        let (from, target) = (LayerId::Modeling, LayerId::Modeling);
+        let matter = Matter::Backtrack { route, from, target };
+        let role = &self.rules.governor;
+        self.decide(governor, &referred.subject, &referred.principal, role, matter, true, note)
+    }
+
+    /// Governance approves that a subject leaves HOLD, for BASE or RESTRICTED
+    /// (ASM2-8.5, ASM2-8.6).
+    ///
+    /// # Errors
+    /// [`RouterError::Act`] when the subject is not in HOLD; otherwise as
+    /// [`Router::approve`].
+    pub fn release(
+        &self,
+        governor: &Session,
+        subject: &SubjectId,
+        to: State,
+        note: &str,
+    ) -> Result<State, RouterError> {
+        let row = self.row(State::Hold, to)?;
+        let matter = Matter::HoldRelease { subject: subject.clone(), to };
+        let AnyAudience::Hold(audience) = self.audience(subject)? else {
+            return Err(self.not_in(subject, State::Hold)?);
+        };
+        let decided = self.govern(governor, subject, matter, note)?;
+        let (decision, now) = (&decided.decision, self.clock.now());
+        let approval = GovernanceApproval::mint(
+            subject.clone(),
+            audience.head().digest(),
+            row,
+            decision.decider().clone(),
+            decision.expires_at(),
+            decided.record,
+        );
+        let change = match to {
+            State::Base => audience.release(approval, now).map(|t| t.into_change()),
+            _ => audience.release_restricted(approval, now).map(|t| t.into_change()),
+        };
+        self.settle_change(change.map_err(|e| RouterError::Act(e.to_string().into()))?)
+    }
+
+    /// Governance has reviewed an escalation: the subject moves to HOLD (ASM2-4.9).
+    ///
+    /// # Errors
+    /// As [`Router::release`].
+    pub fn review(
+        &self,
+        governor: &Session,
+        subject: &SubjectId,
+        note: &str,
+    ) -> Result<State, RouterError> {
+        let row = self.row(State::Escalated, State::Hold)?;
+        let matter = Matter::EscalationReview { subject: subject.clone() };
+        let AnyAudience::Escalated(audience) = self.audience(subject)? else {
+            return Err(self.not_in(subject, State::Escalated)?);
+        };
+        let decided = self.govern(governor, subject, matter, note)?;
+        let decision = &decided.decision;
+        let review = GovernanceReview::mint(
+            subject.clone(),
+            audience.head().digest(),
+            row,
+            decision.decider().clone(),
+            decision.expires_at(),
+            decided.record,
+        );
+        let reviewed = audience.review(review, self.clock.now());
+        self.settle_change(
+            reviewed.map_err(|e| RouterError::Act(e.to_string().into()))?.into_change(),
+        )
+    }
+
+    /// Governance authorizes that a subject leaves PRIVILEGED for a downgrade cause
+    /// (D-2).
+    ///
+    /// # Errors
+    /// As [`Router::release`].
+    pub fn downgrade_privileged(
+        &self,
+        governor: &Session,
+        subject: &SubjectId,
+        cause: DowngradeCause,
+        note: &str,
+    ) -> Result<State, RouterError> {
+        let row = self.row(State::Privileged, State::Verified)?;
+        let matter = Matter::PrivilegedExit { subject: subject.clone() };
+        let AnyAudience::Privileged(audience) = self.audience(subject)? else {
+            return Err(self.not_in(subject, State::Privileged)?);
+        };
+        let decided = self.govern(governor, subject, matter, note)?;
+        let decision = &decided.decision;
+        let authorization = GovernanceAuthorization::mint(
+            subject.clone(),
+            audience.head().digest(),
+            row,
+            decision.decider().clone(),
+            decision.expires_at(),
+            decided.record,
+        );
+        let lowered = audience.downgrade_governed(cause, authorization, self.clock.now());
+        self.settle_change(
+            lowered.map_err(|e| RouterError::Act(e.to_string().into()))?.into_change(),
+        )
+    }
+
+    /// Asks for a transition by name. What the table does not have is refused: the
+    /// state stays, a constitutional check runs on the subject at once, and both are
+    /// recorded; a violation escalates (D-3). What it has is told, not taken: its verb
+    /// needs its evidence.
+    ///
+    /// # Errors
+    /// [`RouterError::Refused`] with the refusal's own words.
+    pub fn request(
+        &self,
+        desk: &mut Desk<Profile<E>>,
+        to: State,
+        way: Way,
+    ) -> Result<&'static Edge, RouterError> {
+        let mut live = self.take_live(desk)?;
+        match super::mandate::take(&mut live)?.request(to, way) {
+            Ok((audience, row)) => {
+                live.audience = audience;
+                desk.live = Some(live);
+                Ok(row)
+            }
+            Err(refused) => {
+                let kernel = self.engines.governance().kernel(&KernelInput {
+                    state: refused.state(),
+                    flags: if to == State::Privileged {
+                        SafetyFlags::PRIVILEGED
+                    } else {
+                        SafetyFlags::NONE
+                    },
+                    tier: if to == State::Privileged {
+                        CapabilityTier::Privileged
+                    } else {
+                        CapabilityTier::Observe
+                    },
+                    authority: authority(&desk.session),
+                    risk: crate::risk::Risk::ZERO,
+                    label: live.short_term.context(),
+                    lineage_intact: true,
+                });
+                let words = refused.to_string();
+                let state = self.settle_change(refused.checked(&kernel))?;
+                Err(RouterError::Refused { refusal: words.into(), state })
+            }
+        }
+    }
+
+    /// A subject's audience, by verified replay.
+    ///
+    /// # Errors
+    /// [`RouterError::Verify`], [`RouterError::Replay`].
+    pub fn audience(&self, subject: &SubjectId) -> Result<AnyAudience, RouterError> {
+        let stream = StreamId::new(StreamKind::Audience, subject.name().clone());
+        let records = verify_stream(self.store(), &stream)?;
+        AnyAudience::replay(subject.clone(), &records)
+            .map_err(|error| RouterError::Replay(Box::new(error)))
+    }
+
+    /// The evidence block that a record of this digest holds, on a session's stream.
+    ///
+    /// # Errors
+    /// [`RouterError::Act`] when the session has no such route.
+    pub fn evidence(
+        &self,
+        session: &crate::id::SessionId,
+        record: Digest,
+    ) -> Result<EvidenceBlock, RouterError> {
+        let stream = StreamId::new(StreamKind::Routing, session.name().clone());
+        let records = verify_stream(self.store(), &stream)?;
+        let found =
+            records.iter().find(|r| r.digest() == record && r.kind() == RecordKind::EvidenceBlock);
+        match found {
+            Some(record) => read(record),
+            None => Err(RouterError::Act(
+                alloc::format!("session `{session}` has no route {}", record.short()).into(),
+            )),
+        }
+    }
+
+    fn row(&self, from: State, to: State) -> Result<&'static Edge, RouterError> {
+        edge(from, to)
+            .ok_or_else(|| RouterError::Act(alloc::format!("{from} → {to} is not an edge").into()))
+    }
+
+    fn not_in(&self, subject: &SubjectId, expected: State) -> Result<RouterError, RouterError> {
+        let found = self.audience(subject)?.state();
+        Ok(RouterError::Act(
+            alloc::format!("expected `{subject}` in {expected}, found it in {found}").into(),
+        ))
+    }
+
+    fn govern(
+        &self,
+        governor: &Session,
+        subject: &SubjectId,
+        matter: Matter,
+        note: &str,
+    ) -> Result<Decided, RouterError> {
+        // Whose standing it is about must not decide on it.
+        let requester = PrincipalId::from(subject.name().clone());
+        let role = &self.rules.governor;
+        self.decide(governor, subject, &requester, role, matter, true, note)
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "each is a fact of the record")]
+    fn decide(
+        &self,
+        decider: &Session,
+        subject: &SubjectId,
+        requester: &PrincipalId,
+        role: &Name,
+        matter: Matter,
+        granted: bool,
+        note: &str,
+    ) -> Result<Decided, RouterError> {
+        let now = self.clock.now();
+        let identified = self.engines.identity().identify(&IdentityInput {
+            session: decider,
+            subject: decider.subject(),
+            scope: Some(role),
+            now,
+        });
+        if let Err(reason) = identified {
+            return Err(RouterError::NotAuthorized {
+                role: role.clone(),
+                principal: decider.principal().clone(),
+                reason,
+            });
+        }
+        let sitting = Sitting {
+            requester,
+            role,
+            policy: self.engines.governance().policy(),
+            now,
+            valid_millis: self.rules.decision_millis,
+        };
+        let decision = sitting.decide(matter, &authority(decider), granted, note)?;
+        let stream = StreamId::new(StreamKind::Governance, subject.name().clone());
+        let draft = Draft::new(
+            stream.clone(),
+            RecordKind::GovernanceDecision,
+            Subsystem::Governance,
+            decision.to_canonical(),
+        );
+        let head = self.store().head(&stream)?;
+        let receipt = self.ledger.commit(Batch::new(now).expect(stream, head).append(draft))?;
+        let record = receipt.digests().next().unwrap_or(Digest::ZERO);
+        Ok(Decided { decision, record })
+    }
+
+    /// Commits a change of an audience and gives the state it led to.
+    fn settle_change(&self, change: crate::audience::any::Change) -> Result<State, RouterError> {
+        let moving = Moving::Changes(change);
+        let mut batch = Batch::new(self.clock.now());
+        let drafts = moving.drafts(Subsystem::Governance);
+        let streams: Vec<_> = drafts.first().map(|d| d.stream().clone()).into_iter().collect();
+        for stream in streams {
+            batch = batch.expect(stream, moving.expected_head());
+        }
+        for draft in drafts {
+            batch = batch.append(draft);
+        }
+        let receipt = self.ledger.commit(batch)?;
+        Ok(moving.confirm(&receipt)?.state())
+    }
+}
