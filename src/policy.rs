@@ -44,7 +44,7 @@ use crate::execution::files::{Journals, Modules, ModulesError, ModulesFile};
 use crate::execution::outbox::Outbox;
 use crate::execution::Registry;
 use crate::files::FileError;
-use crate::governance::{Governor, Policy, TokenMint, kernel_digest};
+use crate::governance::{DEFAULT_APPROVER, Governor, Policy, TokenMint, kernel_digest};
 use crate::id::Name;
 use crate::identity::{IdentityPolicy, IdentitySystem};
 use crate::intent::intake::Mapping;
@@ -358,6 +358,14 @@ impl PolicyFolder {
         let Modules { registry, outboxes } =
             self.modules.open_with(&self.base, journals, read_output)?;
         let identity = Arc::new(self.identity);
+        let governor = self.settings.governor().or(self.governance.reviewer()).cloned();
+        let governor = match governor {
+            Some(governor) => governor,
+            None => Name::new(DEFAULT_APPROVER).map_err(|error| PolicyError::Unreadable {
+                place: "governance.toml".into(),
+                why: error.to_string(),
+            })?,
+        };
         let rules = Rules {
             catalogue: self.catalogue.digest(),
             table: self.table,
@@ -368,6 +376,8 @@ impl PolicyFolder {
             gate: Gate::new(self.settings.clearance_millis()),
             mint: TokenMint::new(secret),
             token_millis: self.settings.token_millis(),
+            governor,
+            decision_millis: self.settings.decision_millis(),
             pins,
         };
         let engines = EngineSet {

@@ -6,7 +6,9 @@
 //! validated_strength = 600000      # identity counts as validated from here on
 //! token_seconds = 30               # how long a Routing Approval Token lives
 //! clearance_seconds = 30           # how long a clearance of an audience holds
-//! approval_seconds = 3600          # how long a person's approval can be used
+//! decision_seconds = 3600          # how long a person's decision can be used
+//! governor = "security"            # who releases and reviews audiences; left out: the
+//!                                  # reviewer of governance.toml
 //! objectives = "agent"             # who writes the objectives of intents: user or agent
 //! ```
 //!
@@ -23,6 +25,7 @@ use crate::audience::causes::RestrictionThreshold;
 use crate::digest::{Digest, Domain};
 use crate::encode::{Encode, Writer};
 use crate::files::{FileError, read_toml};
+use crate::id::Name;
 use crate::provenance::Source;
 use crate::risk::Risk;
 
@@ -36,7 +39,8 @@ struct File {
     validated_strength: Option<Risk>,
     token_seconds: Option<Spanned<u64>>,
     clearance_seconds: Option<Spanned<u64>>,
-    approval_seconds: Option<Spanned<u64>>,
+    decision_seconds: Option<Spanned<u64>>,
+    governor: Option<Name>,
     #[serde(default)]
     objectives: Objectives,
 }
@@ -56,7 +60,8 @@ pub struct RouterSettings {
     validated: Risk,
     token_millis: u64,
     clearance_millis: u64,
-    approval_millis: u64,
+    decision_millis: u64,
+    governor: Option<Name>,
     objectives: Objectives,
 }
 
@@ -68,7 +73,8 @@ impl Default for RouterSettings {
             validated: Risk::saturating(600_000),
             token_millis: 30_000,
             clearance_millis: 30_000,
-            approval_millis: 3_600_000,
+            decision_millis: 3_600_000,
+            governor: None,
             objectives: Objectives::Agent,
         }
     }
@@ -88,7 +94,11 @@ impl RouterSettings {
                 alloc::format!("expected version `{VERSION}`, found `{found}` (in `version`)");
             return Err(wrong(read.version.span(), message));
         }
-        let mut settings = Self { objectives: read.objectives, ..Self::default() };
+        let mut settings = Self {
+            governor: read.governor,
+            objectives: read.objectives,
+            ..Self::default()
+        };
         if let Some(risk) = read.restriction_threshold {
             settings.threshold = RestrictionThreshold::new(*risk.get_ref()).map_err(|error| {
                 wrong(risk.span(), error.to_string() + " (in `restriction_threshold`)")
@@ -98,7 +108,7 @@ impl RouterSettings {
         for (field, found, millis) in [
             ("token_seconds", read.token_seconds, &mut settings.token_millis),
             ("clearance_seconds", read.clearance_seconds, &mut settings.clearance_millis),
-            ("approval_seconds", read.approval_seconds, &mut settings.approval_millis),
+            ("decision_seconds", read.decision_seconds, &mut settings.decision_millis),
         ] {
             let Some(found) = found else { continue };
             if !(1..=86_400).contains(found.get_ref()) {
@@ -138,9 +148,14 @@ impl RouterSettings {
         self.clearance_millis
     }
 
-    /// How long a person's approval can be used, in milliseconds.
-    pub const fn approval_millis(&self) -> u64 {
-        self.approval_millis
+    /// How long a person's decision can be used, in milliseconds.
+    pub const fn decision_millis(&self) -> u64 {
+        self.decision_millis
+    }
+
+    /// The role that releases, reviews and authorizes; `None`: that of `governance.toml`.
+    pub const fn governor(&self) -> Option<&Name> {
+        self.governor.as_ref()
     }
 
     /// Who writes the objectives of intents that bring their own.
@@ -154,10 +169,10 @@ impl RouterSettings {
 
 impl Encode for RouterSettings {
     /// The text `router settings v1`, threshold, validated strength, the three times in
-    /// milliseconds (`u64`), whether the user writes the objectives.
+    /// milliseconds (`u64`), optional governor, whether the user writes the objectives.
     fn encode(&self, out: &mut Writer) {
         out.text("router settings v1").value(&self.threshold.risk()).value(&self.validated);
-        out.u64(self.token_millis).u64(self.clearance_millis).u64(self.approval_millis);
-        out.bool(self.objectives == Objectives::User);
+        out.u64(self.token_millis).u64(self.clearance_millis).u64(self.decision_millis);
+        out.option(self.governor.as_ref()).bool(self.objectives == Objectives::User);
     }
 }

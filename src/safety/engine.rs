@@ -7,7 +7,7 @@ use crate::audience::state::State;
 use crate::intent::Intent;
 use crate::provenance::{Sensitivity, Source};
 use crate::risk::Risk;
-use crate::safety::dimension::{Dimension, Signals};
+use crate::safety::dimension::{Dimension, RiskSource, Signals};
 use crate::safety::envelope::{Assessment, Envelope};
 use crate::safety::{PostureInput, SafetyDecision, SafetyEngine, SafetyFinding, SafetyInput};
 use crate::verdict::{

@@ -225,7 +225,7 @@ impl Mapping {
         let found = match &*self.subject_field {
             [] => self.subject.clone(),
             [field] => Some(as_name(field, text_at(record, field)?)?),
-            fields => Some(self.joined(record, fields, "subject")?),
+            fields => Some(joined(record, fields, "subject")?),
         };
         agreed("/subject", found, channel.subject.as_ref())
     }
