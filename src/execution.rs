@@ -84,8 +84,28 @@ impl Decode for IdempotencyKey {
     }
 }
 
-/// What the Execution Engine is handed.
-#[derive(Debug, Clone, Copy)]
+/// Shows that a job comes from a route whose evidence is durable (D-27, IRM-7.2).
+/// Made by `routing` alone, when it was shown the ledger's receipt.
+#[derive(Debug)]
+pub struct Permit(());
+
+impl Permit {
+    /// INVARIANT (evidence first): called for a committed route and nowhere else.
+    pub(crate) const fn of_committed_route() -> Self {
+        Self(())
+    }
+}
+
+/// What the Execution Engine is handed. Cannot be made outside of a committed route:
+/// an engine that is called has evidence behind it.
+///
+/// ```compile_fail,E0451
+/// use prospera::execution::{Job, Permit};
+/// fn forge<'a>(job: Job<'a>) -> Job<'a> {
+///     Job { permit: Permit(()), ..job }
+/// }
+/// ```
+#[derive(Debug)]
 pub struct Job<'a> {
     /// The module of the execution path.
     pub module: &'a ModuleId,
@@ -101,6 +121,9 @@ pub struct Job<'a> {
     pub key: IdempotencyKey,
     /// The time now.
     pub now: Timestamp,
+    /// What only a committed route has.
+    #[expect(dead_code, reason = "that it is there is what it says")]
+    pub(crate) permit: Permit,
 }
 
 /// What a module gave back.

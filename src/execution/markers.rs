@@ -5,13 +5,10 @@
 //! Each relation is also a run-time function, and tests compare the two.
 
 use crate::audience::state::State;
-use crate::verdict::{CapabilityTier, SafetyMode};
+use crate::audience::table;
 
-/// A state of an audience, as a type.
-pub trait AudienceState: sealed::Sealed {
-    /// The same at run time.
-    const STATE: State;
-}
+pub use crate::audience::states::{self as state, AudienceState};
+use crate::verdict::{CapabilityTier, SafetyMode};
 
 /// A capability tier, as a type.
 pub trait Tier: sealed::Sealed {
@@ -55,25 +52,7 @@ pub trait RunsIn<X: Mode>: Tier {}
 /// required; there every classified state above it suffices too. HOLD and ESCALATED
 /// suffice for nothing and cannot be required (D-10).
 pub const fn suffices(state: State, required: State) -> bool {
-    const fn rank(state: State) -> Option<u8> {
-        match state {
-            State::Init => Some(0),
-            State::Base => Some(1),
-            State::Verified => Some(2),
-            State::Privileged => Some(3),
-            State::Restricted | State::Hold | State::Escalated => None,
-        }
-    }
-    match (state, required) {
-        (
-            State::Restricted | State::Base | State::Verified | State::Privileged,
-            State::Restricted,
-        ) => true,
-        _ => match (rank(state), rank(required)) {
-            (Some(state), Some(required)) => state >= required,
-            _ => false,
-        },
-    }
+    table::satisfies(state, required)
 }
 
 /// Whether a path in `mode` may run a module of `tier`: read-only permits
@@ -99,10 +78,6 @@ macro_rules! markers {
     };
 }
 
-markers!(
-    state, "Audience states", AudienceState::STATE: State,
-    Init, Base, Verified, Privileged, Restricted, Hold, Escalated,
-);
 markers!(
     tier, "Capability tiers", Tier::TIER: CapabilityTier,
     Observe, Act, Commit, Privileged,

@@ -51,6 +51,7 @@ pub(super) fn with_job<T>(
         state: State::Base,
         key,
         now: Timestamp::from_millis(7),
+        permit: Permit::of_committed_route(),
     })
 }
 
@@ -137,6 +138,7 @@ fn both(case: Case) -> (Result<(), Reason>, Execution) {
         state,
         key: key(1),
         now: Timestamp::from_millis(7),
+        permit: Permit::of_committed_route(),
     });
     (admitted, executed)
 }
@@ -204,6 +206,7 @@ fn execute(arguments: &[(&str, Value)], narrowing: &Narrowing) -> Execution {
         state: State::Privileged,
         key: key(1),
         now: Timestamp::from_millis(7),
+        permit: Permit::of_committed_route(),
     })
 }
 
@@ -312,15 +315,17 @@ fn a_typed_job_is_what_its_types_say() {
         state: State::Verified,
         key: key(1),
         now: Timestamp::from_millis(7),
+        permit: Permit::of_committed_route(),
     };
     let module = Recorder::default();
     let typed = TypedJob::<Note, state::Verified, mode::Normal>::new(&job).unwrap();
     assert_eq!(typed.run(&module).unwrap().to_string(), r#"{"a":1}"#);
     assert_eq!(module.seen.lock().unwrap().len(), 1);
-    let other = Job { module: &"other".parse().unwrap(), ..job };
+    let permit = Permit::of_committed_route;
+    let other = Job { module: &"other".parse().unwrap(), permit: permit(), ..job };
     let typed = TypedJob::<Note, state::Verified, mode::Normal>::new(&other).unwrap();
     assert!(matches!(typed.run(&module), Err(TypedJobError::Module { .. })));
-    let base = Job { state: State::Base, ..job };
+    let base = Job { state: State::Base, permit: permit(), ..job };
     let state = TypedJob::<Note, state::Verified, mode::Normal>::new(&base).unwrap_err();
     assert_eq!(state.to_string(), "expected an audience in state VERIFIED, found BASE");
     let mode = TypedJob::<Note, state::Verified, mode::ReadOnly>::new(&job).unwrap_err();

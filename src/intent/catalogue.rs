@@ -32,7 +32,7 @@
 //! [`ArgumentCheck::encode`] writes it, as bytes behind their length.
 
 use alloc::boxed::Box;
-use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
@@ -339,6 +339,8 @@ impl Catalogue {
     /// by edit distance (Damerau-Levenshtein), the nearest first.
     #[cfg(feature = "files")]
     pub fn nearest(&self, found: &str) -> Vec<KindId> {
+        use alloc::collections::BTreeSet;
+
         use crate::limits::NAME_BYTES;
         if found.len() > NAME_BYTES {
             return Vec::new();

@@ -94,7 +94,7 @@ impl Decode for RoutingId {
 
 #[cfg(test)]
 mod tests {
-    use alloc::string::{String, ToString};
+    use alloc::string::ToString;
     use alloc::vec::Vec;
 
     use serde_json::Value;
@@ -127,9 +127,12 @@ mod tests {
         assert!(!vectors.is_empty());
         for vector in &vectors {
             let components = components(vector);
-            let hex: String =
-                components.to_bytes().iter().map(|byte| alloc::format!("{byte:02x}")).collect();
-            assert_eq!(hex, vector["bytes"], "{}", vector["description"]);
+            let hex = vector["bytes"].as_str().unwrap();
+            let bytes: Vec<u8> = (0..hex.len())
+                .step_by(2)
+                .map(|at| u8::from_str_radix(&hex[at..at + 2], 16).unwrap())
+                .collect();
+            assert_eq!(components.to_bytes()[..], bytes, "{}", vector["description"]);
             assert_eq!(components.id().to_string(), vector["id"], "{}", vector["description"]);
         }
     }

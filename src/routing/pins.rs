@@ -116,6 +116,9 @@ mod tests {
         assert_eq!(one.changed(&three), [name("matrix"), name("table"), name("x")]);
         let body = PolicyPinned { by: PrincipalId::new("op").unwrap(), pins: one };
         assert_eq!(PolicyPinned::from_canonical(&body.to_canonical()), Ok(body));
-        assert_eq!(three.digest().to_string(), "PLACEHOLDER");
+        assert_eq!(
+            three.digest().to_string(),
+            "3349548e9f72006ac87d8217a10832393f90989630bc2796224fea1706cabcb4"
+        );
     }
 }

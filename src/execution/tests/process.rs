@@ -212,6 +212,7 @@ fn input_may_be_left_unread() {
         state: State::Base,
         key: key(1),
         now: Timestamp::from_millis(7),
+        permit: Permit::of_committed_route(),
     };
     assert!(matches!(DynModule::run(&run.module, &Call::new(&job)), Execution::Done(_)));
 }

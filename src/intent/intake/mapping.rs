@@ -23,6 +23,11 @@
 //! ```
 //!
 //! Without `instruction` the objectives are the channel's.
+//!
+//! A log whose records say which call was an attack already holds the answer: a
+//! policy that refuses what such a field calls an attack shows nothing of how it does
+//! without. To see that, route the attacked session with the user's own objective:
+//! replace [`Expanded::objective`] and [`Expanded::instruction`] before submitting.
 
 use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, BTreeSet};

@@ -8,7 +8,9 @@ use super::{Core, Route, intent_of};
 use crate::audience::state::State;
 use crate::digest::Domain;
 use crate::encode::Encode;
-use crate::execution::{Admission, Execution, ExecutionEngine, IdempotencyKey, Job, Output};
+use crate::execution::{
+    Admission, Execution, ExecutionEngine, IdempotencyKey, Job, Output, Permit,
+};
 use crate::id::{LayerId, Subsystem};
 use crate::intent::Submission;
 use crate::provenance::Label;
@@ -194,6 +196,7 @@ fn run<E: ExecutionEngine + ?Sized>(
         state,
         key,
         now,
+        permit: Permit::of_committed_route(),
     })
 }
 

@@ -7,7 +7,6 @@ use super::{FollowUp, Profile, Routed, Router, RouterError, keep, moved};
 use crate::audience::state::State;
 use crate::digest::Digest;
 use crate::encode::Encode;
-use crate::governance::GovernanceEngine;
 use crate::id::Subsystem;
 use crate::identity::Session;
 use crate::intent::Submission;

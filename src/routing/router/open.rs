@@ -58,7 +58,7 @@ impl<E: Engines, S: Store, C: Clock> Router<E, S, C> {
             .expect(streams.subject.clone(), store.head(&streams.subject)?)
             .append(opening)
             .append(linked);
-        self.ledger.commit(batch)?;
+        let _opened = self.ledger.commit(batch)?;
         self.resume(session)
     }
 

@@ -214,3 +214,29 @@ fn kinds_the_catalogue_lacks_are_found() {
     let found = system.envelope().unknown_kinds(["mail.read"]);
     assert_eq!(found, [("f-1".parse().unwrap(), "mail.send".parse().unwrap())]);
 }
+
+#[test]
+fn what_may_leave_may_leave_up_to_its_bound() {
+    let context = Label::empty();
+    let personal = mail(Label::from(Source::User).with_sensitivity(Sensitivity::Personal));
+    let asked = input(&personal, &context);
+    assert_eq!(SafetySystem::default().assess(&asked).decision, SafetyDecision::Allow);
+    let parts = EnvelopeParts { outflow: Sensitivity::Internal, ..EnvelopeParts::default() };
+    let strict = SafetySystem::new(Envelope::new(parts).unwrap());
+    assert_eq!(strict.assess(&asked).decision, SafetyDecision::Block);
+}
+
+#[test]
+fn asm2_7_2_a_forbidden_route_that_escalates_blocks_the_envelope() {
+    let route =
+        ForbiddenRoute { context_outside: true, escalates: true, ..ForbiddenRoute::default() };
+    let mut parts = EnvelopeParts::default();
+    parts.forbidden.push(("f".parse().unwrap(), route));
+    let system = SafetySystem::new(Envelope::new(parts).unwrap());
+    let intent = mail(Source::User.into());
+    for (context, blocks) in [(outside(), true), (Label::empty(), false)] {
+        let finding = system.assess(&input(&intent, &context));
+        assert_eq!(finding.envelope.decision() == EnvelopeDecision::Block, blocks);
+        assert_eq!(finding.envelope.digest(), system.envelope().digest());
+    }
+}
