@@ -48,6 +48,8 @@ pub mod limits;
 pub mod memory;
 pub mod modeling;
 pub mod pipeline;
+#[cfg(feature = "files")]
+pub mod policy;
 pub mod provenance;
 pub mod risk;
 pub mod routing;
