@@ -21,7 +21,8 @@ use crate::modeling::{ModelingEngine, Observation};
 use crate::provenance::Label;
 use crate::risk::Risk;
 use crate::routing::evidence::{EvidenceBlock, Outcome, OutcomeStatus, StepResult};
-use crate::ssot::record::{Head, StreamId, StreamKind};
+use crate::ssot::ledger::Receipt;
+use crate::ssot::record::{Head, Record, StreamId, StreamKind};
 use crate::time::Timestamp;
 use crate::verdict::{Consensus, Drift, ReasonCode, Verdict, Vote};
 
@@ -142,7 +143,11 @@ impl<P> Live<P> {
             Some(OutcomeStatus::Done) => Vote::Agree,
             Some(OutcomeStatus::Failed | OutcomeStatus::Unknown) => Vote::Dissent,
         };
-        self.standing = block.consensus.with(LayerId::Execution, vote);
+        // A route that is suspended has not ended: the same intent, taken up again, has
+        // the same Routing ID, so what Governance decides on it still fits.
+        if !matches!(block.verdict, Verdict::StepUp | Verdict::Defer) {
+            self.standing = block.consensus.with(LayerId::Execution, vote);
+        }
         if let Some(outcome) = outcome {
             if outcome.status == OutcomeStatus::Done {
                 let count = self.history.entry(kind.clone()).or_default();
@@ -156,6 +161,16 @@ impl<P> Live<P> {
                 at: block.timestamp,
             });
         }
+    }
+
+    /// Takes over the audience after a commit. Its first lineage record is the start of
+    /// what is known of it, as it is for a replay.
+    pub(super) fn arrive(&mut self, audience: AnyAudience, receipt: &Receipt) {
+        if self.audience.head() == Head::EMPTY && audience.head() != Head::EMPTY {
+            let written = receipt.records().first().map(Record::timestamp);
+            self.record.first = self.record.first.into_iter().chain(written).min();
+        }
+        self.audience = audience;
     }
 
     /// The decision on exactly this intent that was not used yet.

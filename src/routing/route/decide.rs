@@ -11,7 +11,7 @@ use crate::governance::{
     Approval, ApprovalRequest, ApprovalToken, Authority, Decision, Expectations, GovernanceEngine,
     GovernanceInput, KernelInput, Ruling, TokenClaims, TokenMint, kernel_rule,
 };
-use crate::id::{KindId, LayerId, RuleId};
+use crate::id::{KindId, LayerId, Name, RuleId};
 use crate::identity::Session;
 use crate::pipeline::{PipelineEngine, PipelineInput};
 use crate::provenance::Label;
@@ -145,7 +145,7 @@ impl<P: Position> Route<P> {
         }
         core.block.verdict =
             if core.block.narrowing.is_empty() { Verdict::Allow } else { Verdict::Modify };
-        core.block.mode = mode_of(core);
+        core.block.mode = mode_of(core, row);
         let token = mint.issue(TokenClaims {
             routing_id,
             table: table.digest(),
@@ -209,19 +209,20 @@ fn plan<E: PipelineEngine + ?Sized>(
     let row = table
         .resolve(&intent.kind().id, package.components(), package.id())
         .map_err(|error| Reason::new(error.code()).detail(error.detail()))?;
-    engine
-        .plan(&PipelineInput {
-            intent,
-            template: &row.template,
-            flags: core.flags(),
-            state,
-            narrowing: &core.block.narrowing,
-            consensus: core.block.consensus,
-        })
-        .map_err(|reason| match reason.rule {
-            None => reason.by(row.id.clone()),
-            Some(_) => reason,
-        })
+    let input = PipelineInput {
+        intent,
+        template: &row.template,
+        flags: core.flags(),
+        state,
+        narrowing: &core.block.narrowing,
+        consensus: core.block.consensus,
+    };
+    // No engine can override what the row allows (IRM-3.4): its path is checked.
+    let path = engine.plan(&input).and_then(|path| path.fits(&input).map(|()| path));
+    path.map_err(|reason| match reason.rule {
+        None => reason.by(row.id.clone()),
+        Some(_) => reason,
+    })
 }
 
 /// Spends the token against what is known of the route (D-28): the Routing ID is
@@ -271,34 +272,44 @@ fn kernel_reason(number: u8) -> Reason {
     }
 }
 
-fn mode_of(core: &Core) -> SafetyMode {
+/// The mode the token is bound to: what was taken away, and never looser than the row's.
+fn mode_of(core: &Core, row: Option<&Row>) -> SafetyMode {
     let narrowing = &core.block.narrowing;
-    if narrowing.read_only {
+    let narrowed = if narrowing.read_only {
         SafetyMode::ReadOnly
     } else if narrowing.is_empty() {
         SafetyMode::Normal
     } else {
         SafetyMode::Protected
-    }
+    };
+    row.map_or(narrowed, |row| row.template.mode.max(narrowed))
 }
 
-/// Applies the row's escalation rules (IRM-3.2.5) to a ruling that would let the
-/// intent pass: they can only make it stricter.
+/// Applies the row's escalation rules (IRM-3.2.5) to a ruling: they can only make it
+/// stricter. A role asked here covers no other: it must be the approval's own.
 fn escalate(ruling: Ruling, row: Option<&Row>, input: &GovernanceInput<'_>) -> Ruling {
-    if !matches!(ruling.decision, Decision::Allow | Decision::Modify(_)) {
+    let Some(row) = row else { return ruling };
+    if ruling.decision == Decision::Deny {
         return ruling;
     }
-    let Some(row) = row else { return ruling };
+    let passes = matches!(ruling.decision, Decision::Allow | Decision::Modify(_));
     let strictest = (row.escalation.iter())
         .filter(|rule| rule.holds(input.risk, input.drift, input.flags))
         .map(|rule| &rule.then)
         .max();
-    let approved = input.approval.is_some_and(|approval| approval.granted);
     let reason = |code| alloc::vec![Reason::new(code).by(row.id.clone())];
     let (decision, reasons) = match strictest {
         None => return ruling,
-        Some(EscalationAction::StepUp { .. }) if approved => return ruling,
+        Some(EscalationAction::StepUp { .. }) if !passes => return ruling,
         Some(EscalationAction::StepUp { role, timeout_millis }) => {
+            match input.approval.map(|approval| standing(approval, role, input)) {
+                Some(Standing::Holds) => return ruling,
+                Some(Standing::Denies(code)) => {
+                    let (decision, rule) = (Decision::Deny, Some(row.id.clone()));
+                    return Ruling { decision, rule, reasons: reason(code) };
+                }
+                Some(Standing::OtherRole) | None => {}
+            }
             let reasons = reason(ReasonCode::RuleStepUp);
             let until = input.now.plus_millis(*timeout_millis);
             let request = ApprovalRequest::new(input, role.clone(), until, &reasons);
@@ -307,6 +318,29 @@ fn escalate(ruling: Ruling, row: Option<&Row>, input: &GovernanceInput<'_>) -> R
         Some(EscalationAction::Deny) => (Decision::Deny, reason(ReasonCode::RuleDeny)),
     };
     Ruling { decision, rule: Some(row.id.clone()), reasons }
+}
+
+/// What an approval is worth where a row asks for one.
+enum Standing {
+    Holds,
+    OtherRole,
+    Denies(ReasonCode),
+}
+
+fn standing(approval: &Approval, role: &Name, input: &GovernanceInput<'_>) -> Standing {
+    if approval.intent != input.intent.hash() {
+        Standing::OtherRole
+    } else if !approval.granted {
+        Standing::Denies(ReasonCode::ApprovalRefused)
+    } else if approval.approver == *input.authority.principal {
+        Standing::Denies(ReasonCode::KernelViolation)
+    } else if input.now >= approval.expires_at {
+        Standing::Denies(ReasonCode::ApprovalExpired)
+    } else if approval.role == *role {
+        Standing::Holds
+    } else {
+        Standing::OtherRole
+    }
 }
 
 /// The approval a ruling rests on: it is used up by any ruling that lets pass.
