@@ -13,7 +13,7 @@ use crate::governance::{
 };
 use crate::id::{KindId, LayerId, Name, RuleId};
 use crate::identity::Session;
-use crate::pipeline::{PipelineEngine, PipelineInput};
+use crate::pipeline::{ExecutionPath, PipelineEngine, PipelineInput};
 use crate::provenance::Label;
 use crate::routing::evidence::StepResult;
 use crate::routing::layers::{self, Position, Precedes};
@@ -120,11 +120,13 @@ impl<P: Position> Route<P> {
         match ruling.decision {
             Decision::Allow => {
                 core.block.verdict = Verdict::Allow;
-                core.note(LayerId::Governance, StepResult::Passed, ruling.reasons);
+                let reasons = named(ruling.reasons, ruling.rule, ReasonCode::RuleAllow);
+                core.note(LayerId::Governance, StepResult::Passed, reasons);
             }
             Decision::Modify(narrowing) => {
                 core.block.narrowing.absorb(narrowing);
-                core.note(LayerId::Governance, StepResult::Narrowed, ruling.reasons);
+                let reasons = named(ruling.reasons, ruling.rule, ReasonCode::RuleModify);
+                core.note(LayerId::Governance, StepResult::Narrowed, reasons);
             }
             Decision::StepUp(request) => {
                 core.block.approver = Some(request.role.clone());
@@ -180,13 +182,14 @@ impl<P: Position> Route<P> {
         let planned = redeem(core, table, state, token, mint, now)
             .and_then(|()| plan(core, engine, table, state));
         match planned {
-            Ok(path) => {
+            Ok((path, row)) => {
                 core.block.template = Some(path.template().clone());
                 core.block.branch = Some(path.branch().clone());
                 core.block.module = Some(path.module().clone());
                 core.block.mode = path.mode();
                 core.path = Some(path);
-                core.note(LayerId::Pipeline, StepResult::Passed, Vec::new());
+                let reason = Reason::new(ReasonCode::PathResolved).by(row);
+                core.note(LayerId::Pipeline, StepResult::Passed, alloc::vec![reason]);
                 Ok(Route::at(self.core))
             }
             Err(reason) => {
@@ -202,7 +205,7 @@ fn plan<E: PipelineEngine + ?Sized>(
     engine: &E,
     table: &RoutingTable,
     state: State,
-) -> Result<crate::pipeline::ExecutionPath, Reason> {
+) -> Result<(ExecutionPath, RuleId), Reason> {
     let (Some(intent), Some(package)) = (intent_of(core), core.package.as_ref()) else {
         return Err(Reason::new(ReasonCode::IntentMalformed));
     };
@@ -219,10 +222,20 @@ fn plan<E: PipelineEngine + ?Sized>(
     };
     // No engine can override what the row allows (IRM-3.4): its path is checked.
     let path = engine.plan(&input).and_then(|path| path.fits(&input).map(|()| path));
-    path.map_err(|reason| match reason.rule {
+    path.map(|path| (path, row.id.clone())).map_err(|reason| match reason.rule {
         None => reason.by(row.id.clone()),
         Some(_) => reason,
     })
+}
+
+/// Every verdict names its rule, also the one that lets pass.
+fn named(mut reasons: Vec<Reason>, rule: Option<RuleId>, code: ReasonCode) -> Vec<Reason> {
+    if let Some(rule) = rule {
+        if !reasons.iter().any(|reason| reason.rule.as_ref() == Some(&rule)) {
+            reasons.push(Reason::new(code).by(rule));
+        }
+    }
+    reasons
 }
 
 /// Spends the token against what is known of the route (D-28): the Routing ID is

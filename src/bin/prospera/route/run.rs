@@ -214,8 +214,7 @@ impl Run {
         let value = written.filter(|value| **value != Value::Null).cloned();
         let key = line.key.clone();
         let withdrawn = value.is_none();
-        let fact =
-            NewFact { key: line.key, value, label, context: line.context, expires_at: None };
+        let fact = NewFact { key: line.key, value, label, context: line.context, expires_at: None };
         let version = self.router.remember(desk, fact).map_err(said)?;
         let what = if withdrawn { "withdrawn" } else { "remembered" };
         Ok(format!("`{key}` {what}, version {version}"))
