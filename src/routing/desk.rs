@@ -18,6 +18,7 @@ use crate::identity::Session;
 use crate::intent::RoutingId;
 use crate::memory::{Facts, Remembered, ShortTerm};
 use crate::modeling::{ModelingEngine, Observation};
+use crate::pipeline::{Advancement, Progress, Settlement};
 use crate::provenance::Label;
 use crate::risk::Risk;
 use crate::routing::evidence::{EvidenceBlock, Outcome, OutcomeStatus, StepResult};
@@ -42,6 +43,7 @@ pub(super) struct Live<P> {
     pub(super) short_term: ShortTerm,
     pub(super) history: BTreeMap<KindId, u32>,
     pub(super) standing: Consensus,
+    pub(super) progress: Progress,
     pub(super) decisions: Vec<(Digest, GovernanceDecision)>,
     pub(super) routing: Head,
     pub(super) governance: Head,
@@ -89,6 +91,12 @@ impl<P> Desk<P> {
     /// The subject's facts; none while the log has to be read again.
     pub fn facts(&self) -> Option<&Facts> {
         self.live.as_ref().map(|live| &live.facts)
+    }
+
+    /// What the Pipeline learnt from this session's outcomes (IRM-4.8); none while the
+    /// log has to be read again.
+    pub fn progress(&self) -> Option<&Progress> {
+        self.live.as_ref().map(|live| &live.progress)
     }
 
     /// The snapshot the next route will be routed on.
@@ -149,6 +157,18 @@ impl<P> Live<P> {
             self.standing = block.consensus.with(LayerId::Execution, vote);
         }
         if let Some(outcome) = outcome {
+            if let Some(template) = &block.template {
+                self.progress.advance(Advancement {
+                    evidence: outcome.evidence,
+                    kind: kind.clone(),
+                    template: template.clone(),
+                    outcome: match outcome.status {
+                        OutcomeStatus::Done => Settlement::Done,
+                        OutcomeStatus::Failed => Settlement::Failed,
+                        OutcomeStatus::Unknown => Settlement::Unknown,
+                    },
+                });
+            }
             if outcome.status == OutcomeStatus::Done {
                 let count = self.history.entry(kind.clone()).or_default();
                 *count = count.saturating_add(1);

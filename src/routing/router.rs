@@ -386,6 +386,7 @@ impl<E: Engines, S: Store, C: Clock> Router<E, S, C> {
             }
             match self.attempt(&desk.session, &mut live, submission)? {
                 attempt::Attempt::Done(routed) => {
+                    desk.session.saw(routed.evidence.timestamp);
                     desk.live = Some(live);
                     return Ok(*routed);
                 }

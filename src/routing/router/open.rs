@@ -21,6 +21,7 @@ use crate::governance::{GovernanceDecision, GovernanceEngine, KernelInput};
 use crate::id::{SessionId, Subsystem};
 use crate::identity::{Session, SessionOpened};
 use crate::memory::{Facts, ShortTerm};
+use crate::pipeline::Progress;
 use crate::routing::desk::{Conduct, Desk, Live, OpenRoute, Streams};
 use crate::routing::engines::Engines;
 use crate::routing::evidence::{EvidenceBlock, Outcome};
@@ -130,6 +131,7 @@ impl<E: Engines, S: Store, C: Clock> Router<E, S, C> {
             short_term: ShortTerm::default(),
             history: BTreeMap::new(),
             standing: Consensus::NONE,
+            progress: Progress::new(),
             decisions: Vec::new(),
             routing: Head::EMPTY,
             governance: Head::EMPTY,
