@@ -121,9 +121,6 @@ impl Tally {
         self.verdicts.count(routed.verdict);
         let reason = why(routed);
         *self.reasons.entry((name(routed.verdict), reason)).or_default() += 1;
-        if let Some(moved) = routed.moved {
-            *self.moves.entry(moved).or_default() += 1;
-        }
         if routed.outcome.as_ref().is_some_and(|o| o.status != OutcomeStatus::Done) {
             self.failed = self.failed.saturating_add(1);
         }
@@ -146,6 +143,11 @@ impl Tally {
                 self.more_bad = self.more_bad.saturating_add(1);
             }
         }
+    }
+
+    /// A move of an audience.
+    pub(crate) fn moved(&mut self, from: State, to: State) {
+        *self.moves.entry((from, to)).or_default() += 1;
     }
 
     /// The states that audiences ended in, one per subject.
