@@ -69,7 +69,7 @@ fn event(record: &Record) -> Result<String, Failure> {
     Ok(match record.kind() {
         RecordKind::AudienceEvent => {
             let event: LineageEvent = record.read()?;
-            format!("{event}: {}", event.cause())
+            event.to_string()
         }
         RecordKind::EnvelopeBlock => {
             let block: EnvelopeBlock = record.read()?;

@@ -50,12 +50,12 @@ pub(crate) struct RouteRecord {
 /// Most records read at a time.
 const CHUNK: usize = 256;
 
-/// Visits every record of the log, in order, until `visit` says stop.
+/// Visits every record of the log from index `from` on, in order.
 pub(crate) fn each_record<S: Store + ?Sized>(
     store: &S,
-    mut visit: impl FnMut(Record) -> Result<bool, Failure>,
+    mut from: u64,
+    mut visit: impl FnMut(Record) -> Result<(), Failure>,
 ) -> Result<(), Failure> {
-    let mut from = 0;
     loop {
         let piece = store.read(from, CHUNK)?;
         if piece.is_empty() {
@@ -67,9 +67,7 @@ pub(crate) fn each_record<S: Store + ?Sized>(
                     .help("`prospera verify` names the first record that is wrong")
             })?;
             from = from.saturating_add(1);
-            if !visit(record)? {
-                return Ok(());
-            }
+            visit(record)?;
         }
     }
 }
@@ -87,9 +85,9 @@ pub(crate) fn find_route<S: Store + ?Sized>(
     let mut by_index = None;
     let mut by_mark = None;
     let mut routes = 0_u64;
-    each_record(store, |record| {
+    each_record(store, 0, |record| {
         if record.kind() != RecordKind::EvidenceBlock {
-            return Ok(true);
+            return Ok(());
         }
         routes = routes.saturating_add(1);
         if index == Some(record.index()) {
@@ -103,7 +101,7 @@ pub(crate) fn find_route<S: Store + ?Sized>(
         if mark.is_some_and(|mark| mark.as_str() == wanted) {
             by_mark = Some(record);
         }
-        Ok(true)
+        Ok(())
     })?;
     if by_digest.len() > 1 && by_mark.is_none() && by_index.is_none() {
         let found: Vec<_> = by_digest.iter().map(|r| r.digest().short().to_string()).collect();

@@ -3,16 +3,19 @@
 use std::process::ExitCode;
 use std::time::Instant;
 
+use prospera::audience::lineage::LineageEvent;
 use prospera::execution::files::Journals;
 use prospera::id::PrincipalId;
 use prospera::policy::PolicyFolder;
 use prospera::routing::Router;
+use prospera::ssot::record::RecordKind;
 use prospera::ssot::store::Store as _;
 use prospera::time::Timestamp;
 
 use crate::args::{Format, RouteArgs};
 use crate::failure::Failure;
 use crate::out::{Out, note, progress};
+use crate::records::each_record;
 use crate::store::{AnyStore, CliRouter, journals_of, secret};
 
 mod control;
@@ -91,6 +94,14 @@ pub(crate) fn run(args: &RouteArgs, out: &mut Out) -> Result<ExitCode, Failure> 
         .values()
         .filter_map(|desk| Some((desk.session().subject().to_string(), desk.state()?)));
     tally.states(states);
+    let took = began.elapsed();
+    each_record(run.router.store(), before, |record| {
+        if record.kind() == RecordKind::AudienceEvent {
+            let event: LineageEvent = record.read()?;
+            tally.moved(event.from(), event.to());
+        }
+        Ok(())
+    })?;
     let log = summary::Log {
         records: run.router.store().len()?,
         before,
@@ -100,7 +111,7 @@ pub(crate) fn run(args: &RouteArgs, out: &mut Out) -> Result<ExitCode, Failure> 
             .as_ref()
             .and_then(|path| std::fs::metadata(path).ok())
             .map(|m| m.len()),
-        took: began.elapsed(),
+        took,
     };
     match args.format {
         Format::Text => summary::text(&tally, &log, out)?,

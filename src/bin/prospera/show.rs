@@ -116,16 +116,16 @@ fn layers(route: &RouteRecord, outcome: Option<&Outcome>, out: &mut Out) -> Resu
     out.line("layers")?;
     let trace = &route.block.trace;
     for entry in trace {
-        out.line(format!("  {:<11} {}", entry.layer.to_string(), result(entry.result)))?;
+        out.line(format!("  {:<13} {}", entry.layer.to_string(), result(entry.result)))?;
         for reason in &entry.reasons {
-            out.line(format!("              {}", plain(&reason.to_string(), 2 * SHOWN)))?;
+            out.line(format!("                {}", plain(&reason.to_string(), 2 * SHOWN)))?;
         }
         if entry.layer == LayerId::Pipeline
             && let (Some(template), Some(module)) = (&route.block.template, &route.block.module)
         {
             let branch = route.block.branch.as_ref().map_or("none", |branch| branch.as_str());
             out.line(format!(
-                "              template {template}, branch {branch}, module {module}"
+                "                template {template}, branch {branch}, module {module}"
             ))?;
         }
     }
@@ -135,12 +135,12 @@ fn layers(route: &RouteRecord, outcome: Option<&Outcome>, out: &mut Out) -> Resu
             OutcomeStatus::Failed => "FAILED, nothing was done",
             OutcomeStatus::Unknown => "UNKNOWN",
         };
-        out.line(format!("  {:<11} {status}", LayerId::Execution.to_string()))?;
+        out.line(format!("  {:<13} {status}", LayerId::Execution.to_string()))?;
         for reason in &outcome.reasons {
-            out.line(format!("              {}", plain(&reason.to_string(), 2 * SHOWN)))?;
+            out.line(format!("                {}", plain(&reason.to_string(), 2 * SHOWN)))?;
         }
     } else if route.block.opens_route() {
-        out.line(format!("  {:<11} no outcome on record", LayerId::Execution.to_string()))?;
+        out.line(format!("  {:<13} no outcome on record", LayerId::Execution.to_string()))?;
     }
     let reached: Vec<_> = trace.iter().map(|entry| entry.layer).collect();
     let left: Vec<String> = LayerId::ALL

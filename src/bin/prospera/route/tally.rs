@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use prospera::audience::state::State;
 use prospera::routing::{EvidenceBlock, OutcomeStatus, Routed};
-use prospera::verdict::{Reason, Verdict};
+use prospera::verdict::{Reason, ReasonCode, Verdict};
 
 use super::run::Done;
 use crate::args::Group;
@@ -121,9 +121,6 @@ impl Tally {
         self.verdicts.count(routed.verdict);
         let reason = why(routed);
         *self.reasons.entry((name(routed.verdict), reason)).or_default() += 1;
-        if let Some(moved) = routed.moved {
-            *self.moves.entry(moved).or_default() += 1;
-        }
         if routed.outcome.as_ref().is_some_and(|o| o.status != OutcomeStatus::Done) {
             self.failed = self.failed.saturating_add(1);
         }
@@ -148,6 +145,11 @@ impl Tally {
         }
     }
 
+    /// A move of an audience.
+    pub(crate) fn moved(&mut self, from: State, to: State) {
+        *self.moves.entry((from, to)).or_default() += 1;
+    }
+
     /// The states that audiences ended in, one per subject.
     pub(crate) fn states(&mut self, found: impl Iterator<Item = (String, State)>) {
         let by_subject: BTreeMap<String, State> = found.collect();
@@ -157,13 +159,32 @@ impl Tally {
     }
 }
 
-/// The reason that decided a route: the first of the layer that ended it, or what
-/// Governance or Safety narrowed it for.
+/// The reason that decided a route: of the layer that ended it, or of the one that
+/// narrowed it, the first that speaks for the verdict. The layer lists what else it found
+/// beside it.
 pub(crate) fn deciding(evidence: &EvidenceBlock) -> Option<&Reason> {
     use prospera::routing::StepResult::{Narrowed, Stopped};
     let ended = evidence.trace.iter().find(|entry| entry.result == Stopped);
     let narrowed = || evidence.trace.iter().rev().find(|entry| entry.result == Narrowed);
-    ended.or_else(narrowed)?.reasons.first()
+    let reasons = &ended.or_else(narrowed)?.reasons;
+    let speaks = |reason: &&Reason| verdict_of(reason.code).is_none_or(|v| v == evidence.verdict);
+    reasons.iter().find(speaks).or_else(|| reasons.first())
+}
+
+/// The verdict that a code speaks for, where it speaks for one alone.
+const fn verdict_of(code: ReasonCode) -> Option<Verdict> {
+    match code {
+        ReasonCode::RuleAllow | ReasonCode::RiskScored | ReasonCode::ApprovalGranted => {
+            Some(Verdict::Allow)
+        }
+        ReasonCode::RuleModify | ReasonCode::RiskLimit => Some(Verdict::Modify),
+        ReasonCode::RuleStepUp | ReasonCode::SafetyHeld | ReasonCode::RiskHold => {
+            Some(Verdict::StepUp)
+        }
+        ReasonCode::RuleDefer => Some(Verdict::Defer),
+        ReasonCode::RuleDeny => Some(Verdict::Deny),
+        _ => None,
+    }
 }
 
 /// Why, in the fewest words: the code, and the rule that says so.
