@@ -74,6 +74,11 @@ impl Inner {
         self.plan.lock().unwrap().always = Some(fault);
     }
 
+    /// How many appends were tried so far.
+    pub fn appends(&self) -> usize {
+        self.plan.lock().unwrap().appends
+    }
+
     pub fn heal(&self) {
         *self.plan.lock().unwrap() = Plan::default();
     }

@@ -38,7 +38,9 @@ use prospera::provenance::{Label, Source};
 use prospera::risk::Risk;
 use prospera::routing::{Desk, EngineSet, Engines, Pins, Router, RouterError, RoutingTable, Rules};
 use prospera::safety::{Envelope, SafetySystem};
+use prospera::ssot::record::{StreamId, StreamKind};
 use prospera::ssot::store::Store;
+use prospera::ssot::verify::verify_stream;
 use prospera::time::{Clock, FixedClock, Timestamp};
 use prospera::verdict::{Reason, ReasonCode, SafetyMode};
 
@@ -307,6 +309,17 @@ impl World {
         kind: PrincipalKind,
         scopes: &[&str],
     ) -> Session {
+        self.session_as(session, person, kind, scopes, 700_000)
+    }
+
+    pub fn session_as(
+        &self,
+        session: &str,
+        person: &str,
+        kind: PrincipalKind,
+        scopes: &[&str],
+        strength: u64,
+    ) -> Session {
         let claims = VerifiedClaims::vouched_by_host(HostClaims {
             principal: person.parse().unwrap(),
             kind,
@@ -316,11 +329,18 @@ impl World {
             scopes: scopes.iter().map(|scope| name(scope)).collect(),
             delegation: Vec::new(),
             consent: true,
-            strength: Risk::saturating(700_000),
+            strength: Risk::saturating(strength),
             issued_at: START,
             expires_at: START.plus_millis(8 * 3_600_000),
         });
         Session::open(claims, self.now(), &self.identity()).unwrap()
+    }
+
+    /// A session taken up from its own stream.
+    pub fn resumed<S: Store>(&self, store: &S, session: &str) -> Session {
+        let stream = StreamId::new(StreamKind::Session, name(session));
+        let records = verify_stream(store, &stream).unwrap();
+        Session::resume(&sid(session), &records, self.now(), &self.identity()).unwrap()
     }
 
     /// The usual user.
