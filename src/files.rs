@@ -6,7 +6,7 @@
 
 use alloc::borrow::ToOwned;
 use alloc::boxed::Box;
-use alloc::string::{String, ToString};
+use alloc::string::String;
 use core::ops::Range;
 
 use serde::de::DeserializeOwned;
@@ -68,7 +68,7 @@ pub fn read_toml<T: DeserializeOwned>(file: &str, text: &str) -> Result<T, FileE
         let field = field_at(text, error.span());
         let message = match field {
             Some(field) => alloc::format!("{message} (in `{field}`)"),
-            None => message.to_string(),
+            None => message,
         };
         FileError::at(file, text, error.span().unwrap_or(0..0), message)
     })

@@ -40,16 +40,16 @@ use crate::audience::classifier::Classifier;
 use crate::audience::gate::Gate;
 use crate::audience::matrix::Matrix;
 use crate::digest::{Digest, Domain};
+use crate::execution::Registry;
 use crate::execution::files::{Journals, Modules, ModulesError, ModulesFile};
 use crate::execution::outbox::Outbox;
-use crate::execution::Registry;
 use crate::files::FileError;
 use crate::governance::{DEFAULT_APPROVER, Governor, Policy, TokenMint, kernel_digest};
 use crate::id::Name;
 use crate::identity::{IdentityPolicy, IdentitySystem};
+use crate::intent::Catalogue;
 use crate::intent::intake::Mapping;
 use crate::intent::package::CatalogueEngine;
-use crate::intent::Catalogue;
 use crate::json;
 use crate::limits::Limits;
 use crate::memory::MemorySystem;
@@ -185,10 +185,8 @@ impl PolicyFolder {
         folder::only_known_files(folder)?;
         let shown = folder.display().to_string();
         let mut loaded = Self::read(&shown, |name| folder::text_of(&folder.join(name)))?;
-        loaded.base = std::path::absolute(folder).map_err(|error| PolicyError::Unreadable {
-            place: shown,
-            why: error.to_string(),
-        })?;
+        loaded.base = std::path::absolute(folder)
+            .map_err(|error| PolicyError::Unreadable { place: shown, why: error.to_string() })?;
         Ok(loaded)
     }
 
@@ -203,11 +201,10 @@ impl PolicyFolder {
     ) -> Result<Self, PolicyError> {
         let mut files = folder::Files::new(folder, file);
         let catalogue_text = files.required("catalogue.toml", "the kinds of intent")?;
-        let catalogue = Catalogue::from_toml(
-            &files.place("catalogue.toml"),
-            &catalogue_text,
-            |schema| files.schema(schema),
-        )?;
+        let catalogue =
+            Catalogue::from_toml(&files.place("catalogue.toml"), &catalogue_text, |schema| {
+                files.schema(schema)
+            })?;
         let table_text = files.required("table.toml", "the Routing Table")?;
         let table = RoutingTable::from_toml(&files.place("table.toml"), &table_text)?;
         let governance_text = files.required("governance.toml", "who may do what")?;
@@ -236,7 +233,12 @@ impl PolicyFolder {
             Some(text) => ModelingConfig::from_toml(&place, text)?,
         };
         let modeling = BehaviourModel::new(modeling).map_err(|error| {
-            FileError::at(&place, modeling_text.as_deref().unwrap_or_default(), 0..0, error.to_string())
+            FileError::at(
+                &place,
+                modeling_text.as_deref().unwrap_or_default(),
+                0..0,
+                error.to_string(),
+            )
         })?;
         let settings = match files.optional("router.toml")? {
             None => RouterSettings::default(),

@@ -4,6 +4,8 @@
 //! may name the rooms its row allows, nothing else; in particular engine rooms never
 //! name each other, and only `routing` composes them.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -30,10 +32,7 @@ const ENGINES: &[&str] =
 /// written as its path: only that part of the room is open.
 fn allowed(room: &str) -> Vec<&'static str> {
     match room {
-        room if VOCABULARY.contains(&room) => vec![],
-        "ssot" => vec![],
         "audience" => vec!["ssot::record"],
-        "intent" => vec![],
         room if ENGINES.contains(&room) => vec!["intent", "audience", "ssot::record"],
         "routing" => {
             let mut rooms = ENGINES.to_vec();

@@ -178,7 +178,7 @@ impl Spec {
         for (line, content) in numbered(text) {
             match rows.get(&line).filter(|row| row.status != Status::NotApplicable) {
                 Some(row) => {
-                    filled.push_str(&row.filled(evidence.get(&row.id).unwrap_or(&nothing)))
+                    filled.push_str(&row.filled(evidence.get(&row.id).unwrap_or(&nothing)));
                 }
                 None => filled.push_str(content),
             }

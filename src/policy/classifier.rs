@@ -28,8 +28,7 @@ use crate::files::{FileError, read_toml};
 
 pub(super) fn classifier(file: &str, text: &str) -> Result<Classifier, FileError> {
     let thresholds: Thresholds = read_toml(file, text)?;
-    Classifier::new(&thresholds)
-        .map_err(|error| FileError::at(file, text, 0..0, error.to_string()))
+    Classifier::new(&thresholds).map_err(|error| FileError::at(file, text, 0..0, error.to_string()))
 }
 
 pub(super) fn matrix(file: &str, text: &str) -> Result<Matrix, FileError> {

@@ -60,8 +60,11 @@ impl<'a> Places<'a> {
 
 fn walk_table(table: &DeTable<'_>, path: &str, owner: Option<&str>, out: &mut Vec<Place>) {
     for (key, value) in table {
-        let path =
-            if path.is_empty() { key.get_ref().as_ref().to_owned() } else { format!("{path}.{}", key.get_ref()) };
+        let path = if path.is_empty() {
+            key.get_ref().as_ref().to_owned()
+        } else {
+            format!("{path}.{}", key.get_ref())
+        };
         out.push(Place {
             path: path.clone(),
             text: key.get_ref().as_ref().to_owned(),

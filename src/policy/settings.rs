@@ -94,11 +94,8 @@ impl RouterSettings {
                 alloc::format!("expected version `{VERSION}`, found `{found}` (in `version`)");
             return Err(wrong(read.version.span(), message));
         }
-        let mut settings = Self {
-            governor: read.governor,
-            objectives: read.objectives,
-            ..Self::default()
-        };
+        let mut settings =
+            Self { governor: read.governor, objectives: read.objectives, ..Self::default() };
         if let Some(risk) = read.restriction_threshold {
             settings.threshold = RestrictionThreshold::new(*risk.get_ref()).map_err(|error| {
                 wrong(risk.span(), error.to_string() + " (in `restriction_threshold`)")

@@ -62,6 +62,7 @@ pub struct Route<P: Position> {
 pub(super) struct Core {
     pub(super) submission: Submission,
     pub(super) now: Timestamp,
+    pub(super) wait_until: Timestamp,
     pub(super) package: Option<RoutingPackage>,
     pub(super) identity: IdentityFinding,
     pub(super) safety: Option<SafetyFinding>,
@@ -81,6 +82,12 @@ impl Core {
         };
         self.block.consensus = self.block.consensus.with(layer, vote);
         self.block.trace.push(TraceEntry { layer, result, reasons });
+    }
+
+    /// Notes that a layer suspended the route: nothing supplied in time denies (D-52).
+    pub(super) fn suspend(&mut self, layer: LayerId, reasons: Vec<Reason>) {
+        self.block.wait_until = Some(self.wait_until);
+        self.stop(layer, Verdict::Defer, reasons);
     }
 
     /// Notes that a layer ended the route.
@@ -122,6 +129,8 @@ pub struct Reception<'a> {
     pub standing: Consensus,
     /// The time now; the route keeps it to its end.
     pub now: Timestamp,
+    /// When a suspended route (correction, hard drift, HOLD) counts as denied (D-52).
+    pub wait_until: Timestamp,
 }
 
 impl Route<layers::Received> {
@@ -162,6 +171,7 @@ impl Route<layers::Received> {
         let core = Core {
             submission,
             now: reception.now,
+            wait_until: reception.wait_until,
             package: None,
             identity: IdentityFinding {
                 strength: Risk::ZERO,
@@ -335,7 +345,7 @@ impl<P: Position> Route<P> {
             Drift::None => core.note(LayerId::Modeling, StepResult::Passed, finding.reasons),
             Drift::Soft => core.note(LayerId::Modeling, StepResult::Flagged, finding.reasons),
             Drift::Hard => {
-                core.stop(LayerId::Modeling, Verdict::Defer, finding.reasons);
+                core.suspend(LayerId::Modeling, finding.reasons);
                 return Err(DriftReferral::new(self.core));
             }
         }
@@ -368,7 +378,7 @@ impl<P: Position> Route<P> {
             }
             Err(conflicts) => {
                 let reasons = conflicts.iter().map(|c| c.reason.clone()).collect();
-                core.stop(LayerId::Memory, Verdict::Defer, reasons);
+                core.suspend(LayerId::Memory, reasons);
                 Err(MemoryHalt::new(self.core, conflicts))
             }
         }
@@ -433,12 +443,18 @@ impl<P: Position> Route<P> {
     where
         P: Precedes<layers::Governance>,
     {
-        if let Some(entry) = self.core.block.trace.last_mut() {
+        let core = &mut *self.core;
+        if let Some(entry) = core.block.trace.last_mut() {
             entry.result = StepResult::Stopped;
             entry.reasons.push(reason);
+            // It had agreed before the audience's own state spoke.
+            core.block.consensus = core.block.consensus.with(entry.layer, Vote::Dissent);
         }
         // Never looser than a stop.
-        self.core.block.verdict = verdict.max(Verdict::StepUp);
+        core.block.verdict = verdict.max(Verdict::Defer);
+        if core.block.verdict == Verdict::Defer {
+            core.block.wait_until = Some(core.wait_until);
+        }
         SafetyBlocked::new(self.core)
     }
 
@@ -530,10 +546,10 @@ pub(super) fn go_back(mut core: Box<Core>, target: LayerId, record: Digest) -> B
         block.module = None;
         block.mode = SafetyMode::Normal;
     }
+    block.wait_until = None;
     if target <= LayerId::Governance {
         block.approval = None;
         block.approver = None;
-        block.wait_until = None;
     }
     if target <= LayerId::Safety {
         core.safety = None;

@@ -45,7 +45,9 @@ pub(crate) fn run(args: &ApproveArgs, out: &mut Out) -> Result<ExitCode, Failure
     let approver = Session::open(claims, now, policy)?;
     let operator: PrincipalId = OPERATOR.parse()?;
     let router: CliRouter = Router::new(opened.engines, opened.rules, store, clock, operator)?;
-    let decided = router.approve(&approver, &found.block, args.grant, &args.note)?;
+    let session = SessionId::from(found.record.stream().name().clone());
+    let decided =
+        router.approve(&approver, &session, found.record.digest(), args.grant, &args.note)?;
     let what = if args.grant { "granted" } else { "refused" };
     out.line(format!(
         "route {}: {what} by `{}` as `{}`, record {}",

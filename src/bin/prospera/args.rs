@@ -179,7 +179,12 @@ pub(crate) struct ApproveArgs {
     pub(crate) token: Option<PathBuf>,
     /// The approver, for whom this host vouches as a person (where `identity.toml` lets
     /// it): with the host's roles.
-    #[arg(long = "as", value_name = "WHO", conflicts_with = "token", required_unless_present = "token")]
+    #[arg(
+        long = "as",
+        value_name = "WHO",
+        conflicts_with = "token",
+        required_unless_present = "token"
+    )]
     pub(crate) vouched: Option<String>,
     /// Grants it.
     #[arg(long, conflicts_with = "refuse", required_unless_present = "refuse")]

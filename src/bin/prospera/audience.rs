@@ -22,7 +22,11 @@ pub(crate) fn run(args: &AudienceArgs, out: &mut Out) -> Result<ExitCode, Failur
     let Some(subject) = &args.subject else {
         for subject in &known {
             let (audience, records) = replay(&store, subject)?;
-            out.line(format!("{:<10} {subject}, {} events", audience.state().to_string(), records.len()))?;
+            out.line(format!(
+                "{:<10} {subject}, {} events",
+                audience.state().to_string(),
+                records.len()
+            ))?;
         }
         if known.is_empty() {
             out.line("the log has no audience")?;

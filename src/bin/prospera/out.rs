@@ -50,7 +50,8 @@ pub(crate) fn progress(total: Option<u64>, what: &'static str) -> ProgressBar {
         None => ProgressBar::no_length(),
     };
     bar.set_draw_target(ProgressDrawTarget::stderr_with_hz(10));
-    let template = if total.is_some() { "{msg} {pos} of {len} {bar:30} {eta}" } else { "{msg} {pos}" };
+    let template =
+        if total.is_some() { "{msg} {pos} of {len} {bar:30} {eta}" } else { "{msg} {pos}" };
     if let Ok(style) = ProgressStyle::with_template(template) {
         bar.set_style(style);
     }

@@ -52,7 +52,8 @@ pub(crate) fn run(args: &RouteArgs, out: &mut Out) -> Result<ExitCode, Failure> 
     let journals = scenario.store.as_deref().map(journals_of).transpose()?;
     let journals = journals.as_deref().map_or(Journals::Volatile, Journals::In);
     let opened = folder.open(journals, secret(scenario.seed.as_deref())?)?;
-    let sessions = sessions::Sessions::new(opened.identity.clone(), keys.as_deref(), &scenario.base)?;
+    let sessions =
+        sessions::Sessions::new(opened.identity.clone(), keys.as_deref(), &scenario.base)?;
     let clock = scenario.clock.clone();
     let router: CliRouter = match &args.adopt {
         Some(who) => Router::adopt(opened.engines, opened.rules, store, clock, who.parse()?)?,
@@ -87,9 +88,11 @@ pub(crate) fn run(args: &RouteArgs, out: &mut Out) -> Result<ExitCode, Failure> 
         scenario.clock.next_line();
     }
     bar.finish_and_clear();
-    let states = run.sessions.desks.values().filter_map(|desk| {
-        Some((desk.session().subject().to_string(), desk.state()?))
-    });
+    let states = run
+        .sessions
+        .desks
+        .values()
+        .filter_map(|desk| Some((desk.session().subject().to_string(), desk.state()?)));
     tally.states(states);
     let took = began.elapsed();
     each_record(run.router.store(), before, |record| {
@@ -103,7 +106,11 @@ pub(crate) fn run(args: &RouteArgs, out: &mut Out) -> Result<ExitCode, Failure> 
         records: run.router.store().len()?,
         before,
         place: scenario.store.clone(),
-        bytes: scenario.store.as_ref().and_then(|path| std::fs::metadata(path).ok()).map(|m| m.len()),
+        bytes: scenario
+            .store
+            .as_ref()
+            .and_then(|path| std::fs::metadata(path).ok())
+            .map(|m| m.len()),
         took,
     };
     match args.format {

@@ -54,11 +54,7 @@ pub(crate) fn run(args: &ShowArgs, out: &mut Out) -> Result<ExitCode, Failure> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn head(
-    route: &RouteRecord,
-    intent: Option<&ReadIntent>,
-    out: &mut Out,
-) -> Result<(), Failure> {
+fn head(route: &RouteRecord, intent: Option<&ReadIntent>, out: &mut Out) -> Result<(), Failure> {
     let RouteRecord { record, block } = route;
     let kind = block.kind.as_ref().map_or("no intent", |kind| kind.as_str());
     out.line(format!("{}  {kind}", verdict_name(block.verdict).to_uppercase()))?;
@@ -128,7 +124,9 @@ fn layers(route: &RouteRecord, outcome: Option<&Outcome>, out: &mut Out) -> Resu
             && let (Some(template), Some(module)) = (&route.block.template, &route.block.module)
         {
             let branch = route.block.branch.as_ref().map_or("none", |branch| branch.as_str());
-            out.line(format!("                template {template}, branch {branch}, module {module}"))?;
+            out.line(format!(
+                "                template {template}, branch {branch}, module {module}"
+            ))?;
         }
     }
     if let Some(outcome) = outcome {
@@ -147,7 +145,9 @@ fn layers(route: &RouteRecord, outcome: Option<&Outcome>, out: &mut Out) -> Resu
     let reached: Vec<_> = trace.iter().map(|entry| entry.layer).collect();
     let left: Vec<String> = LayerId::ALL
         .iter()
-        .filter(|layer| !reached.contains(layer) && !(outcome.is_some() || route.block.opens_route()))
+        .filter(|layer| {
+            !reached.contains(layer) && !(outcome.is_some() || route.block.opens_route())
+        })
         .map(ToString::to_string)
         .collect();
     if !left.is_empty() {

@@ -10,9 +10,7 @@ use prospera::routing::Router;
 use prospera::ssot::memory::MemoryStore;
 use prospera::ssot::record::{Head, StreamId};
 use prospera::ssot::redb::RedbStore;
-use prospera::ssot::store::{
-    AppendError, Batch, Committed, Durability, Store, StoreError, Stored,
-};
+use prospera::ssot::store::{AppendError, Batch, Committed, Durability, Store, StoreError, Stored};
 use prospera::time::{Clock, FixedClock, SystemClock, Timestamp};
 
 use crate::failure::Failure;

@@ -46,9 +46,8 @@ impl Lines {
             let mut bytes = Vec::new();
             let most = u64::try_from(SUBMISSION_BYTES).unwrap_or(u64::MAX).saturating_add(2);
             let read = self.reader.by_ref().take(most).read_until(b'\n', &mut bytes);
-            let read = read.map_err(|error| {
-                Failure::new(format!("{} cannot be read: {error}", self.name))
-            })?;
+            let read = read
+                .map_err(|error| Failure::new(format!("{} cannot be read: {error}", self.name)))?;
             if read == 0 {
                 return Ok(None);
             }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use prospera::digest::Digest;
 use prospera::id::{RequestId, SessionId, SubjectId};
 use prospera::intent::intake::{Channel, Mapping, digest, mcp, native};
 use prospera::intent::{Catalogue, Expanded, Malformed, Objective, Submission};
@@ -213,17 +214,16 @@ impl Run {
         let value = written.filter(|value| **value != Value::Null).cloned();
         let key = line.key.clone();
         let withdrawn = value.is_none();
-        let fact =
-            NewFact { key: line.key, value, label, context: line.context, expires_at: None };
+        let fact = NewFact { key: line.key, value, label, context: line.context, expires_at: None };
         let version = self.router.remember(desk, fact).map_err(said)?;
         let what = if withdrawn { "withdrawn" } else { "remembered" };
         Ok(format!("`{key}` {what}, version {version}"))
     }
 
     fn decide(&mut self, line: &DecideLine) -> Result<String, Refused> {
-        let block = self.stepped_up(&line.session, &line.request)?;
+        let record = self.stepped_up(&line.session, &line.request)?;
         let approver = desk(&self.sessions, &line.by)?.session();
-        let decided = self.router.approve(approver, &block, line.grant, &line.note);
+        let decided = self.router.approve(approver, &line.session, record, line.grant, &line.note);
         let decided = decided.map_err(said)?;
         // What was decided stands in the subject's stream: the desk reads it again.
         let policy = Arc::clone(self.router.engines().identity.policy());
@@ -235,7 +235,7 @@ impl Run {
     }
 
     /// The last route of a session that carries this request's mark.
-    fn stepped_up(&self, session: &SessionId, request: &str) -> Result<EvidenceBlock, Refused> {
+    fn stepped_up(&self, session: &SessionId, request: &str) -> Result<Digest, Refused> {
         let stream = StreamId::new(StreamKind::Routing, session.name().clone());
         let records =
             verify_stream(self.router.store(), &stream).map_err(|e| Refused::Run(e.into()))?;
@@ -246,7 +246,7 @@ impl Run {
             let payload = payload.map_err(|e| Refused::Run(e.into()))?;
             let mark = payload.and_then(|bytes| crate::records::request_of(&bytes));
             if mark.is_some_and(|mark| mark.as_str() == request) {
-                found = Some(block);
+                found = Some(record.digest());
             }
         }
         let none = || format!("session `{session}` has no route with the mark `{request}`");

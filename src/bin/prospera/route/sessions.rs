@@ -88,7 +88,8 @@ impl Sessions {
             let message = format!("expected a token file beside the input, found `{file}`");
             return Err(Refused::Line(message));
         }
-        read_token(&self.base.join(file)).map_err(|failure| Refused::Line(failure.message().to_owned()))
+        read_token(&self.base.join(file))
+            .map_err(|failure| Refused::Line(failure.message().to_owned()))
     }
 
     fn verified(&self, token: &str, now: Timestamp) -> Result<VerifiedClaims, Refused> {
@@ -138,9 +139,7 @@ impl Sessions {
         let id = session.id().clone();
         let desk = match router.open(session) {
             Ok(desk) => desk,
-            Err(RouterError::SessionExists { .. }) => {
-                resume(router, &self.policy, &id, now)?
-            }
+            Err(RouterError::SessionExists { .. }) => resume(router, &self.policy, &id, now)?,
             Err(error) => return Err(Refused::Run(error.into())),
         };
         self.desks.insert(id.clone(), desk);
@@ -255,8 +254,7 @@ pub(crate) fn host_claims(
 
 fn delegate(policy: &IdentityPolicy, claims: &mut HostClaims) {
     claims.delegation.clear();
-    if claims.kind == PrincipalKind::Agent && claims.principal.as_str() != claims.subject.as_str()
-    {
+    if claims.kind == PrincipalKind::Agent && claims.principal.as_str() != claims.subject.as_str() {
         claims.delegation.push(DelegationLink {
             principal: claims.subject.name().clone().into(),
             granted: policy.scopes(&claims.roles, &claims.scopes),

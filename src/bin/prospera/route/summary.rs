@@ -61,7 +61,9 @@ fn route(number: u64, routed: &Routed, session: &str, request: Option<&RequestId
     let trace: Vec<Value> = evidence
         .trace
         .iter()
-        .map(|entry| json!({"layer": entry.layer, "result": entry.result, "reasons": entry.reasons}))
+        .map(
+            |entry| json!({"layer": entry.layer, "result": entry.result, "reasons": entry.reasons}),
+        )
         .collect();
     json!({
         "line": number,
@@ -188,7 +190,11 @@ pub(crate) fn text(tally: &Tally, log: &Log, out: &mut Out) -> Result<(), Failur
 /// The summary for machines.
 pub(crate) fn json(tally: &Tally, log: &Log) -> Value {
     let counts = |verdicts: &Verdicts| -> Value {
-        super::tally::NAMES.iter().zip(verdicts.0).map(|(n, c)| ((*n).to_owned(), Value::from(c))).collect()
+        super::tally::NAMES
+            .iter()
+            .zip(verdicts.0)
+            .map(|(n, c)| ((*n).to_owned(), Value::from(c)))
+            .collect()
     };
     let reasons: Vec<Value> = tally
         .reasons
@@ -197,8 +203,11 @@ pub(crate) fn json(tally: &Tally, log: &Log) -> Value {
             json!({"verdict": verdict, "reason": reason, "count": count})
         })
         .collect();
-    let states: Value =
-        tally.states.iter().map(|(state, count)| (state.to_string(), Value::from(*count))).collect();
+    let states: Value = tally
+        .states
+        .iter()
+        .map(|(state, count)| (state.to_string(), Value::from(*count)))
+        .collect();
     let moves: Vec<Value> = tally
         .moves
         .iter()
