@@ -21,6 +21,7 @@
 //! principal = "desk"           # who acts where a session names nobody
 //! kind = "agent"               # human, service or agent
 //! roles = ["clerk"]            # the most a session may have
+//! approvers = []               # roles that only a person may have beside them
 //! scopes = []
 //! consent = true               # subjects consented to what their sessions are for
 //! strength = 700000            # at most 700000 counts
@@ -78,6 +79,8 @@ pub struct HostVouching {
     pub principal: PrincipalId,
     /// The most roles a session may have.
     pub roles: BTreeSet<Name>,
+    /// Roles that only a person may have beside these: who approves.
+    pub approvers: BTreeSet<Name>,
     /// The most scopes a session may have beside those of its roles.
     pub scopes: Scopes,
     /// The kind of principal, where a session names none.
@@ -95,6 +98,7 @@ impl Encode for HostVouching {
     fn encode(&self, out: &mut Writer) {
         out.value(&self.principal);
         encode_names(&self.roles, out);
+        encode_names(&self.approvers, out);
         encode_names(&self.scopes, out);
         out.value(&self.kind).bool(self.consent).value(&self.strength).u64(self.session_ms);
     }

@@ -38,7 +38,9 @@ pub(crate) fn run(args: &ApproveArgs, out: &mut Out) -> Result<ExitCode, Failure
             let session: SessionId = format!("approve/{who}/{}", now.as_millis()).parse()?;
             let acts = (who.parse()?, PrincipalKind::Human);
             let names = (session, who.parse()?);
-            VerifiedClaims::vouched_by_host(host_claims(policy, host, names, acts, now))
+            let mut claims = host_claims(policy, host, names, acts, now);
+            claims.roles.clone_from(&host.approvers);
+            VerifiedClaims::vouched_by_host(claims)
         }
         (None, None) => return Err(Failure::new("expected `--token FILE` or `--as WHO`")),
     };

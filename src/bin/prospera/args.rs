@@ -186,7 +186,7 @@ pub(crate) struct ApproveArgs {
     #[arg(long, value_name = "FILE")]
     pub(crate) token: Option<PathBuf>,
     /// The approver, for whom this host vouches as a person (where `identity.toml` lets
-    /// it): with the host's roles.
+    /// it): with the roles of `approvers` there.
     #[arg(
         long = "as",
         value_name = "WHO",

@@ -39,6 +39,8 @@ struct HostFile {
     #[serde(default)]
     roles: Vec<Spanned<Name>>,
     #[serde(default)]
+    approvers: Vec<Spanned<Name>>,
+    #[serde(default)]
     scopes: Scopes,
     #[serde(default)]
     consent: bool,
@@ -82,20 +84,26 @@ impl IdentityPolicy {
             builder = builder.role(role, scopes);
         }
         if let Some(host) = read.host {
-            let mut roles = BTreeSet::new();
-            for role in host.roles {
-                if !known.contains(role.get_ref()) {
-                    let message = alloc::format!(
-                        "expected a role of `[roles]`, found `{}` (in `roles`)",
-                        role.get_ref()
-                    );
-                    return Err(FileError::at(file, text, role.span(), message));
+            let checked = |field: &str, roles: Vec<Spanned<Name>>| {
+                let mut all = BTreeSet::new();
+                for role in roles {
+                    if !known.contains(role.get_ref()) {
+                        let message = alloc::format!(
+                            "expected a role of `[roles]`, found `{}` (in `{field}`)",
+                            role.get_ref()
+                        );
+                        return Err(FileError::at(file, text, role.span(), message));
+                    }
+                    all.insert(role.into_inner());
                 }
-                roles.insert(role.into_inner());
-            }
+                Ok(all)
+            };
+            let roles = checked("roles", host.roles)?;
+            let approvers = checked("approvers", host.approvers)?;
             builder = builder.vouched_by_host(HostVouching {
                 principal: host.principal,
                 roles,
+                approvers,
                 scopes: host.scopes,
                 kind: host.kind,
                 consent: host.consent,

@@ -1,6 +1,6 @@
 //! The sessions of a run: opened by tokens, or by the host's word where it counts.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -112,9 +112,11 @@ impl Sessions {
             let message = "expected `id` and `subject`, or `token`, or `token_file`";
             return Err(Refused::Line(message.into()));
         };
-        let roles = line.roles.map(|roles| roles.into_iter().collect());
+        let roles: Option<BTreeSet<_>> = line.roles.map(|roles| roles.into_iter().collect());
+        let person = line.kind.unwrap_or(host.kind) == PrincipalKind::Human;
+        let may = |role| host.roles.contains(role) || (person && host.approvers.contains(role));
         if let Some(roles) = &roles
-            && !host.roles.is_superset(roles)
+            && !BTreeSet::iter(roles).all(may)
         {
             let message = "expected roles that identity.toml lets the host vouch for";
             return Err(Refused::Line(message.into()));

@@ -166,7 +166,14 @@ pub(crate) fn deciding(evidence: &EvidenceBlock) -> Option<&Reason> {
     use prospera::routing::StepResult::{Narrowed, Stopped};
     let ended = evidence.trace.iter().find(|entry| entry.result == Stopped);
     let narrowed = || evidence.trace.iter().rev().find(|entry| entry.result == Narrowed);
-    let reasons = &ended.or_else(narrowed)?.reasons;
+    let Some(entry) = ended.or_else(narrowed) else {
+        let all = evidence.trace.iter().flat_map(|entry| &entry.reasons);
+        let grants = |reason: &&Reason| {
+            matches!(reason.code, ReasonCode::RuleAllow | ReasonCode::ApprovalGranted)
+        };
+        return all.rev().find(grants);
+    };
+    let reasons = &entry.reasons;
     let speaks = |reason: &&Reason| verdict_of(reason.code).is_none_or(|v| v == evidence.verdict);
     reasons.iter().find(speaks).or_else(|| reasons.first())
 }
