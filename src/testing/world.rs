@@ -34,9 +34,7 @@ use crate::execution::{
     Call, Contract, ContractError, ContractParts, DynModule, Execution, IdempotencyKey, Output,
     Reconciled, Registry, Version,
 };
-use crate::governance::{
-    Governor, Kinds, Policy, PolicyParts, Rule, TokenMint, kernel_digest,
-};
+use crate::governance::{Governor, Kinds, Policy, PolicyParts, Rule, TokenMint, kernel_digest};
 use crate::id::{KindId, LayerId, ModuleId, Name};
 use crate::identity::{
     HostClaims, IdentityPolicy, IdentitySystem, PrincipalKind, Session, VerifiedClaims,
@@ -350,11 +348,10 @@ impl Setup {
         calls: Calls,
     ) -> Result<Self, Failure> {
         let governor: Name = GOVERNOR.parse()?;
-        let identity =
-            IdentityPolicy::builder("https://id.example".parse()?, "prospera".parse()?)
-                .max_session_ms(DAY_MILLIS)
-                .role(governor.clone(), [governor.clone(), "work".parse()?])
-                .build();
+        let identity = IdentityPolicy::builder("https://id.example".parse()?, "prospera".parse()?)
+            .max_session_ms(DAY_MILLIS)
+            .role(governor.clone(), [governor.clone(), "work".parse()?])
+            .build();
         let policy = Policy::new(PolicyParts {
             version: "sample-1".into(),
             approvers: [governor].into(),

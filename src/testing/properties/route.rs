@@ -6,6 +6,7 @@ use std::vec::Vec;
 
 use super::super::world::{World, WorldDesk};
 use super::super::{Broken, Held, must};
+use crate::digest::Digest;
 use crate::id::KindId;
 use crate::intent::intake::digest;
 use crate::intent::{Catalogue, Malformed, Request, Submission};
@@ -125,9 +126,10 @@ pub fn script_is_sound(world: &World, steps: impl IntoIterator<Item = Step>) -> 
     let mut walk = Walk::open(world)?;
     for step in steps {
         match step {
-            Step::Submit(request) => walk.submit(submission(&world.catalogue, request.clone()), || {
-                submission(&world.catalogue, request)
-            })?,
+            Step::Submit(request) => walk
+                .submit(submission(&world.catalogue, request.clone()), || {
+                    submission(&world.catalogue, request)
+                })?,
             Step::Answer { granted } => walk.answer(granted)?,
             Step::Wait { millis } => world.clock.advance_millis(millis.into()),
         }
@@ -156,7 +158,7 @@ pub(super) struct Walk<'a> {
     desk: WorldDesk,
     governor: crate::identity::Session,
     /// The last route that was stepped up, and its submission once more.
-    asked: Option<(EvidenceBlock, Submission)>,
+    asked: Option<(Digest, Submission)>,
 }
 
 impl<'a> Walk<'a> {
@@ -175,7 +177,7 @@ impl<'a> Walk<'a> {
     ) -> Held {
         let routed = self.route(submission)?;
         if routed.verdict == Verdict::StepUp {
-            self.asked = Some((routed.evidence, again()));
+            self.asked = Some((routed.record, again()));
         }
         Ok(())
     }
@@ -185,9 +187,13 @@ impl<'a> Walk<'a> {
     }
 
     pub(super) fn answer(&mut self, granted: bool) -> Held {
-        let Some((evidence, submission)) = self.asked.take() else { return Ok(()) };
+        let Some((record, submission)) = self.asked.take() else { return Ok(()) };
         let world = self.world;
-        if world.router.approve(&self.governor, &evidence, granted, "").is_err() {
+        if world
+            .router
+            .approve(&self.governor, self.desk.session().id(), record, granted, "")
+            .is_err()
+        {
             // Too late, or the governor's own session has ended: then it counts for nothing.
             let routed = self.route(submission)?;
             return must(PROPERTY, !routed.evidence.opens_route(), || {
