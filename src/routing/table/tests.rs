@@ -29,6 +29,7 @@ fn row(id: &str, pattern: Pattern) -> Row {
     Row { id: RuleId::new(id).unwrap(), pattern, template: template(), escalation: vec![] }
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "as a pattern holds it")]
 fn kind(name: &str) -> Option<KindId> {
     Some(KindId::new(name).unwrap())
 }
