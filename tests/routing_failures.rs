@@ -1,7 +1,11 @@
 //! The failure modes of IRM §5, the forbidden operations of IRM §7, and stores and modules
 //! that fail: each is tried.
 #![cfg(feature = "files")]
-#![expect(clippy::unwrap_used, clippy::panic, reason = "the helpers of tests, too, may end a test")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::similar_names,
+    reason = "the helpers of tests, too, may end a test; a router has routed"
+)]
 
 #[path = "support/faulty.rs"]
 mod faulty;
