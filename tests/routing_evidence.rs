@@ -1,6 +1,11 @@
 //! The encodings of evidence and outcomes (IRM-6): frozen bytes, round trips, and no field
 //! that can be changed unseen.
-#![expect(clippy::unwrap_used, reason = "the helpers of tests, too, may end a test")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::similar_names,
+    reason = "the helpers of tests, too, may end a test"
+)]
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;

@@ -211,9 +211,8 @@ impl<E: Engines, S: Store, C: Clock> Router<E, S, C> {
 
     /// Takes the audience out of `live` and moves it as mandated, not yet recorded.
     pub(super) fn carry_out(
-        &self,
         live: &mut Live<Profile<E>>,
-        mandate: Mandate,
+        mandate: &Mandate,
         now: Timestamp,
     ) -> Result<Moving, RouterError> {
         let audience = take(live)?;
