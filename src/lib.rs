@@ -55,6 +55,8 @@ pub mod risk;
 pub mod routing;
 pub mod safety;
 pub mod ssot;
+#[cfg(feature = "std")]
+pub mod testing;
 pub mod time;
 pub mod value;
 pub mod verdict;

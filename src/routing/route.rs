@@ -96,6 +96,20 @@ impl Core {
         self.note(layer, StepResult::Stopped, reasons);
     }
 
+    /// The votes as Steps 7 and 8 count them: a flag that Governance has ruled on, by
+    /// letting the route pass, no longer stands in the way. The evidence keeps the dissent.
+    pub(super) fn settled(&self) -> Consensus {
+        let flagged = |entry: &&TraceEntry| {
+            entry.result == StepResult::Flagged && entry.layer < LayerId::Governance
+        };
+        let votes = self.block.consensus;
+        if votes.vote(LayerId::Governance) != Vote::Agree {
+            return votes;
+        }
+        let ruled = self.block.trace.iter().filter(flagged);
+        ruled.fold(votes, |votes, entry| votes.with(entry.layer, Vote::Agree))
+    }
+
     pub(super) const fn flags(&self) -> SafetyFlags {
         self.block.flags.union(self.block.raised)
     }
@@ -290,12 +304,15 @@ impl<P: Position> Route<P> {
         let core = &mut *self.core;
         let packaged = match &core.submission {
             Submission::Malformed(malformed) => Err(malformed.reason.clone()),
-            Submission::Intent(intent) => engine.package(&PackageInput {
-                intent,
-                snapshot: core.block.snapshot,
-                consensus: core.block.consensus,
-                catalogue,
-            }),
+            Submission::Intent(intent) => {
+                let input = PackageInput {
+                    intent,
+                    snapshot: core.block.snapshot,
+                    consensus: core.block.consensus,
+                    catalogue,
+                };
+                engine.package(&input).and_then(|package| faithful(&input, package))
+            }
         };
         match packaged {
             Ok(package) => {
@@ -567,6 +584,23 @@ pub(super) fn go_back(mut core: Box<Core>, target: LayerId, record: Digest) -> B
         block.flags = SafetyFlags::NONE;
     }
     core
+}
+
+/// A package whose components are those of this route (D-23). An engine may raise flags; it
+/// cannot drop one of the kind's, or speak of another intent.
+fn faithful(input: &PackageInput<'_>, package: RoutingPackage) -> Result<RoutingPackage, Reason> {
+    let (intent, found) = (input.intent, package.components());
+    let holds = found.intent == intent.hash()
+        && found.objective == intent.objective().hash()
+        && found.snapshot == input.snapshot
+        && found.flags.contains(intent.kind().flags)
+        && found.consensus == input.consensus.with(LayerId::Intent, Vote::Agree);
+    if holds {
+        Ok(package)
+    } else {
+        let detail = "the package's components are not those of the route";
+        Err(Reason::new(ReasonCode::RoutingIdMismatch).detail(detail))
+    }
 }
 
 pub(super) fn malformed() -> Vec<Reason> {

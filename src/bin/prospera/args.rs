@@ -36,6 +36,14 @@ enum Command {
     Approve(ApproveArgs),
     /// Asks the module whether an effect whose outcome is unknown took place.
     Settle(SettleArgs),
+    /// Writes every stream of the log to a file of its own, such as
+    /// `ssot/intent/routing/SESSION.jsonl`.
+    Export {
+        /// The store's file.
+        store: PathBuf,
+        /// The folder; it must be empty or not exist.
+        folder: PathBuf,
+    },
     /// Checks a Routing Table.
     #[command(subcommand)]
     Table(TableCommand),
@@ -224,6 +232,7 @@ impl Arguments {
             Command::Audience(args) => crate::audience::run(&args, out),
             Command::Approve(args) => crate::approve::run(&args, out),
             Command::Settle(args) => crate::settle::run(&args, out),
+            Command::Export { store, folder } => crate::export::run(&store, &folder, out),
             Command::Table(TableCommand::Check { file }) => crate::check::table(&file, out),
             Command::Policy(PolicyCommand::Check { folder }) => crate::check::policy(&folder, out),
             Command::Init { folder } => crate::init::run(&folder, out),

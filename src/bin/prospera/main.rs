@@ -10,6 +10,7 @@ mod approve;
 mod args;
 mod audience;
 mod check;
+mod export;
 mod failure;
 mod init;
 mod out;

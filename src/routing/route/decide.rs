@@ -218,7 +218,7 @@ fn plan<E: PipelineEngine + ?Sized>(
         flags: core.flags(),
         state,
         narrowing: &core.block.narrowing,
-        consensus: core.block.consensus,
+        consensus: core.settled(),
     };
     // No engine can override what the row allows (IRM-3.4): its path is checked.
     let path = engine.plan(&input).and_then(|path| path.fits(&input).map(|()| path));

@@ -134,7 +134,8 @@ impl<E: Engines, S: Store, C: Clock> Router<E, S, C> {
         if now >= until {
             return Err(ReviewError::TooLate { expires_at: until, found: now }.into());
         }
-        let (from, target) = (LayerId::Modeling, LayerId::Modeling);
+        // The route was referred to Governance (D-22); it goes back from there.
+        let (from, target) = (LayerId::Governance, LayerId::Modeling);
         let matter = Matter::Backtrack { route, from, target };
         let role = &self.rules.governor;
         self.decide(governor, &referred.subject, &referred.principal, role, matter, true, note)
