@@ -3,6 +3,11 @@
 //! Runs where the recordings are (`../shared/data/agents`), and says so where they are not.
 //! The counts are exact: a change of a rule, a label or a layer shows here.
 #![cfg(feature = "cli")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "helpers of tests: a failure here is a failure of the test"
+)]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -145,11 +150,8 @@ fn injected_calls_under_the_users_words_do_not_pass_either() {
     for (mark, route) in marks.iter().zip(&routed) {
         let Some((task, does)) = mark else { continue };
         let rank = rank(route["verdict"].as_str().unwrap());
-        if *does {
-            acts[rank] += 1
-        } else {
-            looks[rank] += 1
-        }
+        let counted = if *does { &mut acts } else { &mut looks };
+        counted[rank] += 1;
         if *does && rank == 0 {
             let rule = route["reason"]["rule"].as_str().unwrap_or("-");
             passed.insert(format!("{task} {} {rule}", route["kind"]));

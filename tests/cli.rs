@@ -1,5 +1,10 @@
 //! The command line from end to end, with the built program.
 #![cfg(feature = "cli")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "helpers of tests: a failure here is a failure of the test"
+)]
 
 use prospera::ssot::redb::RedbStore;
 use prospera::ssot::store::Store as _;

@@ -141,13 +141,13 @@ fn kinds_that_do_not_exist_are_found_wherever_they_are_named() {
         ),
         (
             "modules.toml",
-            changed("modules.toml", "[\"note.read\"]", "[\"note.read\", \"note.write\"]"),
-            "p/modules.toml:11:25: module `notes`: no intent kind `note.write` in the catalogue; nearest: `note.read`",
+            changed("modules.toml", "[\"note.read\"]", "[\"note.read\", \"note.reads\"]"),
+            "p/modules.toml:11:25: module `notes`: no intent kind `note.reads` in the catalogue; nearest: `note.read`",
         ),
         (
             "governance.toml",
-            changed("governance.toml", "kinds = [\"mail.send\"]", "kinds = [\"mail.send\"]\nafter = [\"mail.read\"]"),
-            "p/governance.toml:15:10: rule `mail-where-the-user-said`: no intent kind `mail.read` in the catalogue; nearest: `mail.send`",
+            changed("governance.toml", "kinds = [\"mail.send\"]", "kinds = [\"mail.send\"]\nafter = [\"mail.sedn\"]"),
+            "p/governance.toml:15:10: rule `mail-where-the-user-said`: no intent kind `mail.sedn` in the catalogue; nearest: `mail.send`",
         ),
     ] {
         assert_eq!(refused(file, &text), expected, "{file}");
