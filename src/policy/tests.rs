@@ -147,7 +147,7 @@ fn kinds_that_do_not_exist_are_found_wherever_they_are_named() {
         (
             "governance.toml",
             changed("governance.toml", "kinds = [\"mail.send\"]", "kinds = [\"mail.send\"]\nafter = [\"mail.sedn\"]"),
-            "p/governance.toml:15:10: rule `mail-where-the-user-said`: no intent kind `mail.sedn` in the catalogue; nearest: `mail.send`",
+            "p/governance.toml:16:10: rule `mail-where-the-user-said`: no intent kind `mail.sedn` in the catalogue; nearest: `mail.send`",
         ),
     ] {
         assert_eq!(refused(file, &text), expected, "{file}");
