@@ -180,6 +180,7 @@ impl<'a> Walk<'a> {
         Ok(())
     }
 
+    #[cfg(feature = "files")]
     pub(super) fn context(&self) -> crate::provenance::Label {
         self.desk.context().cloned().unwrap_or_default()
     }

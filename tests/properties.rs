@@ -1,0 +1,275 @@
+//! The library's own properties, over generated values (feature `proptest`).
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::sync::LazyLock;
+
+use proptest::collection::vec;
+use proptest::prelude::*;
+use prospera::audience::any::AnyAudience;
+use prospera::audience::state::State;
+use prospera::encode::Encode as _;
+use prospera::governance::Policy;
+use prospera::routing::RoutingTable;
+use prospera::ssot::memory::MemoryStore;
+use prospera::ssot::store::Store as _;
+use prospera::testing::properties::{self, Mutation, Step};
+use prospera::testing::strategy;
+use prospera::testing::world::Setup;
+use prospera::verdict::Verdict;
+
+static SAMPLE: LazyLock<prospera::intent::Catalogue> =
+    LazyLock::new(|| Setup::sample().unwrap().catalogue);
+
+proptest! {
+    #[test]
+    fn values_are_read_back_as_themselves(
+        value in strategy::value(),
+        label in strategy::label(),
+        reason in strategy::reason(),
+        narrowing in strategy::narrowing(),
+        event in strategy::lineage_event(),
+        block in strategy::evidence_block(),
+        outcome in strategy::outcome(),
+    ) {
+        properties::round_trip(&value)?;
+        properties::round_trip(&label)?;
+        properties::round_trip(&reason)?;
+        properties::round_trip(&narrowing)?;
+        properties::round_trip(&event)?;
+        properties::round_trip(&block)?;
+        properties::round_trip(&outcome)?;
+    }
+
+    #[test]
+    fn records_are_read_back_as_themselves(
+        draft in strategy::draft(),
+        index: u64,
+        head in strategy::head(),
+        time in strategy::timestamp(),
+    ) {
+        properties::sealed_record(draft, index, head, time)?;
+    }
+
+    /// One byte of sound bytes is another: still at most one way to read them.
+    #[test]
+    fn no_value_has_two_encodings(
+        record in strategy::sealed(),
+        block in strategy::evidence_block(),
+        event in strategy::lineage_event(),
+        at: prop::sample::Index,
+        to: u8,
+    ) {
+        for bytes in [record.bytes().to_vec(), block.to_canonical(), event.to_canonical()] {
+            let mut changed = bytes.clone();
+            changed[at.index(bytes.len())] = to;
+            properties::record_bytes(&bytes)?;
+            properties::record_bytes(&changed)?;
+        }
+    }
+
+    #[test]
+    fn any_bytes_have_at_most_one_meaning(bytes in vec(any::<u8>(), 0..256)) {
+        properties::record_bytes(&bytes)?;
+    }
+
+    #[test]
+    fn decimals_and_labels_obey_their_laws(
+        numbers in (strategy::decimal(), strategy::decimal()),
+        labels in (strategy::label(), strategy::label(), strategy::label()),
+    ) {
+        properties::decimals_are_exact(numbers.0, numbers.1)?;
+        properties::labels_join(&labels.0, &labels.1, &labels.2)?;
+    }
+
+    #[test]
+    fn d_24_tables_are_unambiguous(
+        rows in strategy::rows(),
+        probes in vec((strategy::named(), strategy::components()), 0..8),
+    ) {
+        properties::tables_are_unambiguous(&rows, &probes)?;
+    }
+
+    #[test]
+    fn disjoint_rows_are_a_table(rows in strategy::disjoint_rows()) {
+        let table = RoutingTable::build("1".parse().unwrap(), rows.clone()).unwrap();
+        prop_assert_eq!(table.rows().len(), rows.len());
+    }
+
+    #[test]
+    fn any_single_change_of_a_log_is_found(
+        drafts in strategy::log(),
+        mutation in strategy::mutation(),
+    ) {
+        properties::mutations_are_found(drafts, mutation)?;
+    }
+
+    #[test]
+    fn generated_batches_are_accepted(batch in strategy::batch()) {
+        let count = batch.drafts().len();
+        let store = MemoryStore::new();
+        prop_assert_eq!(store.append(batch).unwrap().records.len(), count);
+    }
+
+    #[test]
+    fn legal_walks_replay_to_where_they_end(
+        records in strategy::history("alice".parse().unwrap()),
+        events in strategy::walk(),
+    ) {
+        let audience = AnyAudience::replay("alice".parse().unwrap(), &records).unwrap();
+        let last = records.last().map(|record| {
+            record.read::<prospera::audience::lineage::LineageEvent>().unwrap().to()
+        });
+        prop_assert_eq!(audience.state(), last.unwrap_or(State::Init));
+        prop_assert!(events.windows(2).all(|two| two[0].to() == two[1].from()));
+    }
+
+    #[test]
+    fn policies_have_one_digest(policy in strategy::policy()) {
+        let mut turned = policy.parts().clone();
+        turned.rules.reverse();
+        prop_assert_eq!(Policy::new(turned).unwrap().digest(), policy.digest());
+    }
+
+    #[test]
+    fn arbitrary_policies_are_checked(parts in strategy::arbitrary_policy()) {
+        if let Ok(policy) = Policy::new(parts) {
+            prop_assert_eq!(Policy::new(policy.parts().clone()).unwrap().digest(), policy.digest());
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn d_27_whatever_is_routed_leaves_evidence_and_nothing_denied_is_executed(
+        steps in strategy::script(&SAMPLE),
+    ) {
+        let world = Setup::sample().unwrap().build().unwrap();
+        properties::script_is_sound(&world, steps)?;
+    }
+
+    /// Under any policy at all.
+    #[test]
+    fn whatever_the_policy_nothing_denied_is_executed(
+        policy in strategy::policy(),
+        steps in strategy::script(&SAMPLE),
+    ) {
+        let mut setup = Setup::sample().unwrap();
+        setup.policy = policy;
+        properties::script_is_sound(&setup.build().unwrap(), steps)?;
+    }
+}
+
+/// The properties can fail: a log whose change goes unnoticed would.
+#[test]
+fn a_change_beyond_the_log_changes_nothing() {
+    let none = properties::mutations_are_found(Vec::new(), Mutation::Drop { record: 0 });
+    assert_eq!(none, Ok(()));
+    let broken = properties::one_encoding::<prospera::verdict::Verdict>(&[1]);
+    assert_eq!(broken, Ok(()));
+}
+
+/// The generated scripts reach every verdict but `defer`, for which the sample has no rule.
+#[test]
+fn scripts_reach_what_they_are_for() {
+    use proptest::strategy::ValueTree as _;
+    let mut runner = proptest::test_runner::TestRunner::deterministic();
+    let scripts = strategy::script(&SAMPLE);
+    let mut seen = std::collections::BTreeMap::new();
+    for _ in 0..200 {
+        let world = Setup::sample().unwrap().build().unwrap();
+        let mut desk = world.open("alice", "s-1").unwrap();
+        for step in scripts.new_tree(&mut runner).unwrap().current() {
+            if let Step::Submit(request) = step
+                && let Ok(intent) = world.catalogue.intent(request)
+            {
+                let submission = prospera::intent::Submission::Intent(intent);
+                let routed = world.router.route(&mut desk, submission).unwrap();
+                *seen.entry(routed.verdict).or_insert(0) += 1;
+            }
+        }
+    }
+    for verdict in [Verdict::Allow, Verdict::StepUp, Verdict::Deny] {
+        assert!(seen.get(&verdict).is_some_and(|count| *count > 5), "{seen:?}");
+    }
+}
+
+#[cfg(feature = "files")]
+mod files {
+    use std::fs;
+    use std::path::Path;
+
+    use prospera::testing::properties::{FileKind, files_load_soundly, json_agrees, routes_from_bytes};
+
+    use super::*;
+
+    fn seeds(target: &str) -> Vec<Vec<u8>> {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus").join(target);
+        let files = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+        let seeds = files.filter(|path| {
+            path.file_name().unwrap().to_string_lossy().starts_with("seed-")
+        });
+        let seeds: Vec<_> = seeds.map(|path| fs::read(path).unwrap()).collect();
+        assert!(!seeds.is_empty());
+        seeds
+    }
+
+    fn policy_file(seed: &[u8]) -> (FileKind, &str) {
+        (FileKind::ALL[usize::from(seed[0] % 9)], std::str::from_utf8(&seed[1..]).unwrap())
+    }
+
+    /// Seeds are what they are named for: a fuzzer that starts from files that do not
+    /// load learns nothing.
+    #[test]
+    fn seeds_are_sound_and_hold() {
+        for seed in seeds("policy") {
+            let (kind, text) = policy_file(&seed);
+            files_load_soundly(kind, text).unwrap();
+            assert!(kind.load(text).is_some(), "{kind:?}");
+        }
+        seeds("json").iter().for_each(|seed| json_agrees(seed).unwrap());
+        seeds("record").iter().for_each(|seed| properties::record_bytes(seed).unwrap());
+        seeds("route").iter().for_each(|seed| routes_from_bytes(seed).unwrap());
+    }
+
+    proptest! {
+        #[test]
+        fn json_text_of_values_is_json(value in strategy::value()) {
+            json_agrees(value.to_string().as_bytes())?;
+        }
+
+        #[test]
+        fn json_like_text_is_json_or_not(
+            text in "([\\[\\]{},:\"\\\\ntrue0-9.eE+ -]|\\\\u[0-9a-fd]{4}|false|null){0,40}",
+        ) {
+            json_agrees(text.as_bytes())?;
+        }
+
+        #[test]
+        fn changed_policy_files_load_soundly(
+            seed in prop::sample::select(seeds("policy")),
+            at: prop::sample::Index,
+            to in "[ -~\n]{0,3}",
+        ) {
+            let (kind, text) = policy_file(&seed);
+            let at = (0..=at.index(text.len())).rev().find(|at| text.is_char_boundary(*at)).unwrap();
+            let mut changed = text.to_owned();
+            changed.insert_str(at, &to);
+            files_load_soundly(kind, &changed)?;
+        }
+
+        #[test]
+        fn changed_submissions_are_routed(
+            seed in prop::sample::select(seeds("route")),
+            at: prop::sample::Index,
+            to: u8,
+        ) {
+            let mut changed = seed;
+            let at = at.index(changed.len());
+            changed[at] = to;
+            routes_from_bytes(&changed)?;
+        }
+    }
+}
