@@ -162,7 +162,8 @@ impl Routes {
 }
 
 fn request() -> Request {
-    world::request("note.write", &[("name", "today".into()), ("text", "Buy bread.".into())]).unwrap()
+    world::request("note.write", &[("name", "today".into()), ("text", "Buy bread.".into())])
+        .unwrap()
 }
 
 fn log() -> MemoryStore {
@@ -191,9 +192,9 @@ fn transition_typed(bencher: Bencher<'_, '_>) {
 
 #[divan::bench]
 fn transition_at_run_time(bencher: Bencher<'_, '_>) {
-    bencher
-        .with_inputs(|| AnyAudience::from(base()))
-        .bench_values(|audience| audience.request(black_box(State::Escalated), Way::Escalate).is_ok());
+    bencher.with_inputs(|| AnyAudience::from(base())).bench_values(|audience| {
+        audience.request(black_box(State::Escalated), Way::Escalate).is_ok()
+    });
 }
 
 #[divan::bench]
@@ -285,38 +286,64 @@ fn ratios() {
     };
     line("BLAKE3 of 256 bytes", unit);
     let mut handles: Vec<_> = (0..200 * 100).map(|_| base()).collect();
-    line("transition, typed", least(200, 100, || {
-        black_box(handles.pop().map(|audience| audience.escalate(EscalationTrigger::RiskScore)));
-    }));
+    line(
+        "transition, typed",
+        least(200, 100, || {
+            black_box(
+                handles.pop().map(|audience| audience.escalate(EscalationTrigger::RiskScore)),
+            );
+        }),
+    );
     let mut handles: Vec<_> = (0..200 * 100).map(|_| AnyAudience::from(base())).collect();
-    line("transition, at run time", least(200, 100, || {
-        let audience = handles.pop().unwrap();
-        black_box(audience.request(black_box(State::Escalated), Way::Escalate).is_ok());
-    }));
-    line("edge, by table", least(200, 1000, || {
-        black_box(by_table(black_box(State::Verified), black_box(State::Privileged)));
-    }));
-    line("edge, by hand", least(200, 1000, || {
-        black_box(by_hand(black_box(State::Verified), black_box(State::Privileged)));
-    }));
+    line(
+        "transition, at run time",
+        least(200, 100, || {
+            let audience = handles.pop().unwrap();
+            black_box(audience.request(black_box(State::Escalated), Way::Escalate).is_ok());
+        }),
+    );
+    line(
+        "edge, by table",
+        least(200, 1000, || {
+            black_box(by_table(black_box(State::Verified), black_box(State::Privileged)));
+        }),
+    );
+    line(
+        "edge, by hand",
+        least(200, 1000, || {
+            black_box(by_hand(black_box(State::Verified), black_box(State::Privileged)));
+        }),
+    );
     for rows in SIZES {
         let lookup = Lookup::new(rows);
-        line(&format!("table of {rows} rows, find"), least(200, 1000, || {
-            black_box(lookup.find());
-        }));
-        line(&format!("table of {rows} rows, resolve"), least(200, 1000, || {
-            black_box(lookup.resolve());
-        }));
+        line(
+            &format!("table of {rows} rows, find"),
+            least(200, 1000, || {
+                black_box(lookup.find());
+            }),
+        );
+        line(
+            &format!("table of {rows} rows, resolve"),
+            least(200, 1000, || {
+                black_box(lookup.resolve());
+            }),
+        );
     }
     let catalogue = Setup::sample().unwrap().catalogue;
     let mut requests: Vec<_> = (0..100 * 200).map(|_| request()).collect();
-    line("intent from a request", least(100, 200, || {
-        black_box(catalogue.intent(requests.pop().unwrap()).unwrap());
-    }));
+    line(
+        "intent from a request",
+        least(100, 200, || {
+            black_box(catalogue.intent(requests.pop().unwrap()).unwrap());
+        }),
+    );
     #[cfg(feature = "files")]
-    line("intent from JSON, labelled", least(100, 200, || {
-        black_box(intent_from_text(&catalogue));
-    }));
+    line(
+        "intent from JSON, labelled",
+        least(100, 200, || {
+            black_box(intent_from_text(&catalogue));
+        }),
+    );
     let mut routes = Routes::new();
     let mut picos = u128::MAX;
     for _ in 0..50 {

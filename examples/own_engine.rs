@@ -35,10 +35,7 @@ impl SafetyEngine for Cautious {
     }
 
     // What an audience is worth while it rests stays the default engine's business.
-    fn posture(
-        &self,
-        input: &PostureInput<'_>,
-    ) -> (EnvelopeVerdict, prospera::risk::Risk) {
+    fn posture(&self, input: &PostureInput<'_>) -> (EnvelopeVerdict, prospera::risk::Risk) {
         self.default.posture(input)
     }
 }

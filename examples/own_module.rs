@@ -107,7 +107,8 @@ struct OnlyRooms(Rooms);
 
 impl ExecutionEngine for OnlyRooms {
     fn admit(&self, job: &Admission<'_>) -> Result<(), Reason> {
-        let known = job.module.as_str() == Rooms::ID && job.intent.kind().id.as_str() == Reserve::ID;
+        let known =
+            job.module.as_str() == Rooms::ID && job.intent.kind().id.as_str() == Reserve::ID;
         if known { Ok(()) } else { Err(ReasonCode::ModuleUnknown.into()) }
     }
 

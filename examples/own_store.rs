@@ -131,6 +131,9 @@ fn main() -> Result<(), Failure> {
     let intent = catalogue.intent(request("note.read", &[("name", "today".into())])?)?;
     let routed = router.route(&mut desk, intent.into())?;
     let report = verify(router.store(), |_| {})?;
-    println!("{}, {} records verified in {} streams", routed.verdict, report.records, report.streams);
+    println!(
+        "{}, {} records verified in {} streams",
+        routed.verdict, report.records, report.streams
+    );
     Ok(())
 }

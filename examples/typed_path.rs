@@ -92,7 +92,8 @@ fn advance(
             lineage_intact: true,
         })
     };
-    let verdicts = |state, tier| (class.verdict(), matrix.verdict(class.class(), tier), kernel(state));
+    let verdicts =
+        |state, tier| (class.verdict(), matrix.verdict(class.class(), tier), kernel(state));
 
     let (by_class, by_matrix, by_kernel) = verdicts(State::Init, CapabilityTier::Observe);
     let clearance = gate.clear::<Init, Base>(
@@ -179,8 +180,7 @@ fn walk(
             nonce: *b"one of its kind!",
         };
         // The token is spent at once: there is no second plan for one approval.
-        let (route, token) =
-            route.govern(&engines.governance, &view, &rules.table, &rules.mint)?;
+        let (route, token) = route.govern(&engines.governance, &view, &rules.table, &rules.mint)?;
         let route =
             route.plan(&engines.pipeline, &rules.table, state, token, &rules.mint, BEGIN)?;
         Ok::<_, Stop>(route.seal(&engines.execution)?)
@@ -232,9 +232,12 @@ fn main() -> Result<(), Failure> {
     println!("up:");
     let audience = advance(&engines, &ledger, &alice)?;
     println!("routes of {} at risk below {}:", audience.subject(), Risk::ESCALATION);
-    for (kind, argument) in
-        [("note.read", "name"), ("payment.send", "to"), ("key.rotate", "key"), ("note.read", "nmae")]
-    {
+    for (kind, argument) in [
+        ("note.read", "name"),
+        ("payment.send", "to"),
+        ("key.rotate", "key"),
+        ("note.read", "nmae"),
+    ] {
         let request = request(kind, &[(argument, "x".into())])?;
         let submission = match catalogue.intent(request) {
             Ok(intent) => Submission::from(intent),

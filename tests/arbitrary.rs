@@ -16,9 +16,8 @@ use prospera::verdict::{Consensus, Reason, SafetyFlags};
 
 /// Bytes that look random and are the same in every run.
 fn entropy(seed: u32, count: usize) -> Vec<u8> {
-    let blocks = (0_u32..).map(|block| {
-        Domain::Other.hash(&[seed.to_le_bytes(), block.to_le_bytes()].concat())
-    });
+    let blocks = (0_u32..)
+        .map(|block| Domain::Other.hash(&[seed.to_le_bytes(), block.to_le_bytes()].concat()));
     blocks.flat_map(|digest| *digest.as_bytes()).take(count).collect()
 }
 
@@ -64,7 +63,10 @@ fn arbitrary_logs_and_tables_keep_their_properties() {
     each::<(Vec<_>, Vec<_>)>(|(rows, probes)| {
         properties::tables_are_unambiguous(&rows, &probes).unwrap();
         let version = "1".parse().unwrap();
-        built.set(built.get() + usize::from(prospera::routing::RoutingTable::build(version, rows).is_ok()));
+        built.set(
+            built.get()
+                + usize::from(prospera::routing::RoutingTable::build(version, rows).is_ok()),
+        );
     });
     assert!(built.get() > 5, "{} tables", built.get());
 }

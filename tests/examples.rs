@@ -37,7 +37,7 @@ fn own_engine() {
 fn own_module() {
     let said = run("own_module");
     assert!(said.contains("blue: allow {\"reservation\":1}\n"), "{said}");
-    assert!(said.contains("blue: allow but execution.module-failed"), "{said}");
+    assert!(said.contains("blue: allow but execution.failed"), "{said}");
     assert!(said.contains("room `blue` is taken"), "{said}");
     assert!(said.contains("green: allow but"), "{said}");
     assert!(said.contains("at least one seat"), "{said}");

@@ -25,8 +25,8 @@ use crate::ssot::record::{Draft, Head, Record, RecordKind, StreamId, StreamKind}
 use crate::time::Timestamp;
 use crate::value::{Decimal, MAX_SCALE, Value};
 use crate::verdict::{
-    CapabilityTier, Consensus, Drift, EnvelopeDecision, Narrowing, Reason, ReasonCode,
-    SafetyFlags, SafetyMode, Verdict, Vote,
+    CapabilityTier, Consensus, Drift, EnvelopeDecision, Narrowing, Reason, ReasonCode, SafetyFlags,
+    SafetyMode, Verdict, Vote,
 };
 
 /// Deepest nesting of an arbitrary value.

@@ -173,9 +173,9 @@ pub fn tables_are_unambiguous(rows: &[Row], probes: &[(KindId, RoutingComponents
                 TableError::Ambiguous { first, second, .. } => {
                     let at = |id| rows.iter().filter(move |row| row.id == id).collect::<Vec<_>>();
                     let (first, second) = (at(first), at(second));
-                    let met = first.iter().any(|a| {
-                        second.iter().any(|b| a != b && overlap(&a.pattern, &b.pattern))
-                    });
+                    let met = first
+                        .iter()
+                        .any(|a| second.iter().any(|b| a != b && overlap(&a.pattern, &b.pattern)));
                     must(property, met, || "two rows were refused that no components match".into())
                 }
                 _ => must(property, !b.to_string().is_empty(), || "an error says nothing".into()),

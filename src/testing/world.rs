@@ -351,11 +351,10 @@ impl Setup {
         calls: Calls,
     ) -> Result<Self, Failure> {
         let governor: Name = GOVERNOR.parse()?;
-        let identity =
-            IdentityPolicy::builder("https://id.example".parse()?, "prospera".parse()?)
-                .max_session_ms(DAY_MILLIS)
-                .role(governor.clone(), [governor.clone(), "work".parse()?])
-                .build();
+        let identity = IdentityPolicy::builder("https://id.example".parse()?, "prospera".parse()?)
+            .max_session_ms(DAY_MILLIS)
+            .role(governor.clone(), [governor.clone(), "work".parse()?])
+            .build();
         let policy = Policy::new(PolicyParts {
             version: "sample-1".into(),
             approvers: [governor].into(),

@@ -109,7 +109,10 @@ pub fn json_agrees(bytes: &[u8]) -> Held {
         }
         (Err(error), Ok(theirs)) => {
             let known = error.kind().is_limit()
-                || matches!(error.kind(), JsonErrorKind::Duplicate { .. } | JsonErrorKind::Number(_));
+                || matches!(
+                    error.kind(),
+                    JsonErrorKind::Duplicate { .. } | JsonErrorKind::Number(_)
+                );
             must(property, known, || format!("{error}, where serde_json reads {theirs}"))
         }
         (Ok(ours), Ok(theirs)) => {
@@ -167,17 +170,15 @@ pub fn routes_from_bytes(bytes: &[u8]) -> Held {
             }
             [b'>', agent @ ..] => {
                 let context = walk.context();
-                walk.submit(
-                    read(agent, Source::Agent, &world.catalogue, &context),
-                    || read(agent, Source::Agent, &world.catalogue, &context),
-                )?;
+                walk.submit(read(agent, Source::Agent, &world.catalogue, &context), || {
+                    read(agent, Source::Agent, &world.catalogue, &context)
+                })?;
             }
             line => {
                 let context = walk.context();
-                walk.submit(
-                    read(line, Source::User, &world.catalogue, &context),
-                    || read(line, Source::User, &world.catalogue, &context),
-                )?;
+                walk.submit(read(line, Source::User, &world.catalogue, &context), || {
+                    read(line, Source::User, &world.catalogue, &context)
+                })?;
             }
         }
     }
@@ -206,4 +207,3 @@ fn read(
         Err(malformed) => Submission::Malformed(malformed),
     }
 }
-

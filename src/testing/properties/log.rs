@@ -9,9 +9,7 @@ use super::super::{Broken, Held, must};
 use crate::digest::Digest;
 use crate::ssot::memory::MemoryStore;
 use crate::ssot::record::{Draft, Head, Record, StreamId};
-use crate::ssot::store::{
-    AppendError, Batch, Committed, Durability, Store, StoreError, Stored,
-};
+use crate::ssot::store::{AppendError, Batch, Committed, Durability, Store, StoreError, Stored};
 use crate::ssot::verify::verify;
 use crate::time::Timestamp;
 
@@ -130,9 +128,7 @@ impl Copy {
                 }
                 _ => false,
             },
-            Mutation::Drop { record } => {
-                at(record).map(|at| self.log.remove(at)).is_some()
-            }
+            Mutation::Drop { record } => at(record).map(|at| self.log.remove(at)).is_some(),
             Mutation::Repeat { record } => {
                 let Some(stored) = at(record).and_then(|at| self.log.get(at)).cloned() else {
                     return false;
@@ -199,7 +195,8 @@ impl Store for Copy {
         after: Option<&StreamId>,
         limit: usize,
     ) -> Result<Vec<(StreamId, Head)>, StoreError> {
-        let all = self.streams.iter().filter(|(stream, _)| after.is_none_or(|after| *stream > after));
+        let all =
+            self.streams.iter().filter(|(stream, _)| after.is_none_or(|after| *stream > after));
         Ok(all.map(|(stream, (head, _))| (stream.clone(), *head)).take(limit).collect())
     }
 

@@ -125,9 +125,10 @@ pub fn script_is_sound(world: &World, steps: impl IntoIterator<Item = Step>) -> 
     let mut walk = Walk::open(world)?;
     for step in steps {
         match step {
-            Step::Submit(request) => walk.submit(submission(&world.catalogue, request.clone()), || {
-                submission(&world.catalogue, request)
-            })?,
+            Step::Submit(request) => walk
+                .submit(submission(&world.catalogue, request.clone()), || {
+                    submission(&world.catalogue, request)
+                })?,
             Step::Answer { granted } => walk.answer(granted)?,
             Step::Wait { millis } => world.clock.advance_millis(millis.into()),
         }

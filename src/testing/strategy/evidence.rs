@@ -19,8 +19,11 @@ use crate::routing::{EvidenceBlock, Outcome, OutcomeStatus, StepResult};
 pub fn trace_entry() -> impl Strategy<Value = TraceEntry> + Clone {
     use StepResult::{Backtracked, Flagged, Narrowed, Passed, Stopped};
     let result = select(&[Passed, Flagged, Narrowed, Stopped, Backtracked][..]);
-    (layer(), result, vec(reason(), 0..3))
-        .prop_map(|(layer, result, reasons)| TraceEntry { layer, result, reasons })
+    (layer(), result, vec(reason(), 0..3)).prop_map(|(layer, result, reasons)| TraceEntry {
+        layer,
+        result,
+        reasons,
+    })
 }
 
 /// Any evidence block without a Governance Token: only its mint makes one.

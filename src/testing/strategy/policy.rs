@@ -46,8 +46,8 @@ fn conditions() -> impl Strategy<Value = Conditions> + Clone {
         weighted(0.2, any::<bool>()),
         btree_set(named(), 0..2),
     )
-        .prop_map(
-            |(scopes, states, classes, any, below, drift, arguments, outside, after)| Conditions {
+        .prop_map(|(scopes, states, classes, any, below, drift, arguments, outside, after)| {
+            Conditions {
                 scopes,
                 states,
                 classes,
@@ -58,8 +58,8 @@ fn conditions() -> impl Strategy<Value = Conditions> + Clone {
                 context_outside: outside,
                 after,
                 ..Conditions::default()
-            },
-        )
+            }
+        })
 }
 
 /// Any rule: not every one can stand in a policy.
@@ -82,7 +82,12 @@ pub fn rule() -> impl Strategy<Value = Rule> + Clone {
                 Verdict::Allow | Verdict::Deny => {}
             }
             let permits = matches!(effect, Verdict::Allow | Verdict::Modify);
-            Rule { when, then, rules_on_drift: rules_on_drift && permits, ..Rule::new(id, effect, kinds) }
+            Rule {
+                when,
+                then,
+                rules_on_drift: rules_on_drift && permits,
+                ..Rule::new(id, effect, kinds)
+            }
         },
     )
 }

@@ -9,9 +9,7 @@ use proptest::prelude::*;
 use proptest::sample::select;
 
 use super::audience::state;
-use super::vocabulary::{
-    consensus, digest, drift, flags, name, named, risk, safety_mode, vote,
-};
+use super::vocabulary::{consensus, digest, drift, flags, name, named, risk, safety_mode, vote};
 use crate::digest::Digest;
 use crate::id::{LayerId, ModuleId, SnapshotId};
 use crate::intent::{Objective, RoutingComponents};
@@ -78,7 +76,13 @@ fn plain() -> impl Strategy<Value = Template> + Clone {
             states: Vec::new(),
             module: module.clone(),
         };
-        Template { id, mode, engines: Vec::new(), modules: [module].into(), branches: [only].into() }
+        Template {
+            id,
+            mode,
+            engines: Vec::new(),
+            modules: [module].into(),
+            branches: [only].into(),
+        }
     })
 }
 
