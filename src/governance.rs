@@ -3,7 +3,8 @@
 //! The [`Governor`] decides by a versioned, digested [`Policy`] under the Kernel
 //! Constitutional Rules, which no policy overrides. Deny by default, deny wins, every
 //! verdict names its rule. A person's answer is a [`GovernanceDecision`] in the log;
-//! what was allowed gets one [`ApprovalToken`].
+//! what was allowed gets one [`ApprovalToken`]. Between processes the token travels
+//! signed, as PASETO `v4.public` (feature `paseto`).
 //!
 //! A policy as a file (`governance.toml`):
 //!
@@ -37,6 +38,11 @@ pub use policy::{
     DEFAULT_APPROVER, DEFAULT_TIMEOUT_SECONDS, HardDrift, Policy, PolicyError, PolicyParts,
     SoftDrift, UnknownKind,
 };
+#[cfg(feature = "paseto")]
+pub use portable::{
+    KeyId, PortableError, PortableToken, ReplayError, ReplayGuard, ReplayMemory, SigningKey, Spent,
+    Trust, VerifyingKey,
+};
 pub use review::{GovernanceDecision, Matter, ReviewError, Sitting};
 pub use rule::{Actor, Conditions, Hours, Kinds, Obligations, Rule};
 pub use token::{
@@ -51,6 +57,8 @@ mod engine;
 mod file;
 mod kernel;
 mod policy;
+#[cfg(feature = "paseto")]
+mod portable;
 mod review;
 mod rule;
 #[cfg(test)]

@@ -362,6 +362,25 @@ pub enum Subsystem {
     Ssot,
 }
 
+impl Subsystem {
+    /// The subsystem's name.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Identity => "identity",
+            Self::Intent => "intent",
+            Self::Modeling => "modeling",
+            Self::Memory => "memory",
+            Self::Safety => "safety",
+            Self::Governance => "governance",
+            Self::Pipeline => "pipeline",
+            Self::Execution => "execution",
+            Self::Audience => "audience",
+            Self::Routing => "routing",
+            Self::Ssot => "ssot",
+        }
+    }
+}
+
 byte_enum!(Subsystem, "a subsystem", {
     Identity = 1, Intent = 2, Modeling = 3, Memory = 4, Safety = 5, Governance = 6,
     Pipeline = 7, Execution = 8, Audience = 9, Routing = 10, Ssot = 11,

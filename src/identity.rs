@@ -23,7 +23,7 @@ use crate::verdict::Reason;
 pub use claims::{Claims, ClaimsOrigin, DelegationLink, HostClaims, VerifiedClaims};
 pub use engine::IdentitySystem;
 pub use error::IdentityError;
-pub use policy::{IdentityPolicy, IdentityPolicyBuilder};
+pub use policy::{HostVouching, IdentityPolicy, IdentityPolicyBuilder};
 pub use record::SessionOpened;
 pub use session::Session;
 #[cfg(feature = "jwt")]

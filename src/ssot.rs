@@ -8,6 +8,8 @@
 
 #[cfg(feature = "std")]
 pub mod conformance;
+#[cfg(feature = "std")]
+pub mod export;
 pub mod ledger;
 #[cfg(feature = "std")]
 pub mod memory;

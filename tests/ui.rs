@@ -14,5 +14,7 @@ fn messages_of_the_compiler() {
         eprintln!("skipped: the snapshots are of a stable compiler, this is {version}");
         return;
     }
-    trybuild::TestCases::new().compile_fail("tests/ui/audience/*.rs");
+    let cases = trybuild::TestCases::new();
+    cases.compile_fail("tests/ui/audience/*.rs");
+    cases.compile_fail("tests/ui/routing/*.rs");
 }

@@ -166,6 +166,16 @@ pub enum ModulesError {
     Registry(#[from] RegistryError),
 }
 
+/// Where modules keep their journals.
+#[derive(Debug, Clone, Copy)]
+pub enum Journals<'a> {
+    /// Relative paths are taken from this folder.
+    In(&'a Path),
+    /// Nowhere: outboxes do not outlive the process, and programs with effects are
+    /// refused.
+    Volatile,
+}
+
 /// The modules of a deployment, opened.
 #[derive(Debug)]
 pub struct Modules {
@@ -239,11 +249,30 @@ impl ModulesFile {
         base: &Path,
         parse: fn(&[u8]) -> Result<Value, String>,
     ) -> Result<Modules, ModulesError> {
+        self.open_with(base, Journals::In(base), parse)
+    }
+
+    /// As [`ModulesFile::open`], with the journals in a place of their own: programs
+    /// belong to the policy, journals to the store.
+    ///
+    /// # Errors
+    /// [`ModulesError`] names the module.
+    pub fn open_with(
+        &self,
+        base: &Path,
+        journals: Journals<'_>,
+        parse: fn(&[u8]) -> Result<Value, String>,
+    ) -> Result<Modules, ModulesError> {
         let mut opened = Modules { registry: Registry::new(), outboxes: Vec::new() };
         for (contract, work) in &self.modules {
             match work {
                 Work::Outbox { journal } => {
-                    let outbox = Outbox::open(contract.clone(), &base.join(journal));
+                    let outbox = match journals {
+                        Journals::In(folder) => {
+                            Outbox::open(contract.clone(), &folder.join(journal))
+                        }
+                        Journals::Volatile => Ok(Outbox::in_memory(contract.clone())),
+                    };
                     let outbox = Arc::new(outbox.map_err(|error| ModulesError::Journal {
                         module: contract.id().clone(),
                         error,
@@ -251,7 +280,9 @@ impl ModulesFile {
                     opened.registry.register_shared(outbox.clone())?;
                     opened.outboxes.push(outbox);
                 }
-                Work::Process(program) => program.register(contract, base, parse, &mut opened)?,
+                Work::Process(program) => {
+                    program.register(contract, base, journals, parse, &mut opened)?;
+                }
             }
         }
         Ok(opened)
@@ -264,6 +295,7 @@ impl Program {
         &self,
         contract: &Contract,
         base: &Path,
+        journals: Journals<'_>,
         parse: super::process::Parse,
         opened: &mut Modules,
     ) -> Result<(), ModulesError> {
@@ -278,7 +310,10 @@ impl Program {
             no_effect_exit: self.no_effect_exit.clone(),
             reconciles: self.reconciles,
         };
-        let journal = self.journal.as_ref().map(|journal| base.join(journal));
+        let journal = match journals {
+            Journals::In(folder) => self.journal.as_ref().map(|journal| folder.join(journal)),
+            Journals::Volatile => None,
+        };
         let module = ProcessModule::new(contract.clone(), config, parse, journal.as_deref());
         let module = module
             .map_err(|error| ModulesError::Process { module: contract.id().clone(), error })?;
@@ -290,6 +325,7 @@ impl Program {
         &self,
         contract: &Contract,
         _: &Path,
+        _: Journals<'_>,
         _: fn(&[u8]) -> Result<Value, String>,
         _: &mut Modules,
     ) -> Result<(), ModulesError> {

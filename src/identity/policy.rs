@@ -16,15 +16,26 @@
 //! tokens = []
 //! sessions = []
 //! principals = ["mallory"]
+//!
+//! [host]                       # left out: only tokens open sessions
+//! principal = "desk"           # who acts where a session names nobody
+//! kind = "agent"               # human, service or agent
+//! roles = ["clerk"]            # the most a session may have
+//! approvers = []               # roles that only a person may have beside them
+//! scopes = []
+//! consent = true               # subjects consented to what their sessions are for
+//! strength = 700000            # at most 700000 counts
+//! session_seconds = 3600
 //! ```
 
 use alloc::collections::{BTreeMap, BTreeSet};
 
 use crate::digest::{Digest, Domain};
 use crate::encode::{Encode, Writer};
-use crate::id::Name;
+use crate::id::{Name, PrincipalId};
 use crate::identity::claims::{Claims, ClaimsOrigin, encode_names};
-use crate::identity::{IdentityError, Scopes};
+use crate::identity::{IdentityError, PrincipalKind, Scopes};
+use crate::risk::Risk;
 use crate::time::Timestamp;
 
 #[cfg(feature = "files")]
@@ -54,6 +65,43 @@ struct Rules {
     max_session_ms: u64,
     roles: BTreeMap<Name, Scopes>,
     revoked: Revoked,
+    host: Option<HostVouching>,
+}
+
+/// For whom a program that embeds prospera may vouch, where no token is shown. A
+/// policy without one accepts tokens alone.
+///
+/// The library cannot hold its own host to this: it is the bound for a host that keeps
+/// to its policy, as the command line does.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HostVouching {
+    /// Who acts, where a session names nobody.
+    pub principal: PrincipalId,
+    /// The most roles a session may have.
+    pub roles: BTreeSet<Name>,
+    /// Roles that only a person may have beside these: who approves.
+    pub approvers: BTreeSet<Name>,
+    /// The most scopes a session may have beside those of its roles.
+    pub scopes: Scopes,
+    /// The kind of principal, where a session names none.
+    pub kind: PrincipalKind,
+    /// Whether subjects consented to what their sessions are for.
+    pub consent: bool,
+    /// How sure the host is who acts; at most [`crate::identity::claims::HOST_STRENGTH`]
+    /// counts.
+    pub strength: Risk,
+    /// How long a session may last, in milliseconds.
+    pub session_ms: u64,
+}
+
+impl Encode for HostVouching {
+    fn encode(&self, out: &mut Writer) {
+        out.value(&self.principal);
+        encode_names(&self.roles, out);
+        encode_names(&self.approvers, out);
+        encode_names(&self.scopes, out);
+        out.value(&self.kind).bool(self.consent).value(&self.strength).u64(self.session_ms);
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -66,7 +114,8 @@ struct Revoked {
 impl Encode for IdentityPolicy {
     /// The text `identity policy v1`, optional version, issuer, audience, leeway,
     /// token age and session age in milliseconds, roles (count; name, list of
-    /// scopes), revoked tokens, sessions and principals (lists), all in name order.
+    /// scopes), revoked tokens, sessions and principals (lists), all in name order; for
+    /// whom the host may vouch (optional).
     fn encode(&self, out: &mut Writer) {
         let rules = &self.rules;
         out.text("identity policy v1")
@@ -83,6 +132,9 @@ impl Encode for IdentityPolicy {
         }
         for names in [&rules.revoked.tokens, &rules.revoked.sessions, &rules.revoked.principals] {
             encode_names(names, out);
+        }
+        if let Some(host) = &rules.host {
+            out.value(host);
         }
     }
 }
@@ -141,6 +193,12 @@ impl IdentityPolicyBuilder {
         self
     }
 
+    /// Lets the program that embeds prospera vouch for sessions without a token.
+    pub fn vouched_by_host(mut self, host: HostVouching) -> Self {
+        self.0.host = Some(host);
+        self
+    }
+
     /// The policy.
     pub fn build(self) -> IdentityPolicy {
         let mut policy = IdentityPolicy { rules: self.0, digest: Digest::ZERO };
@@ -163,6 +221,7 @@ impl IdentityPolicy {
             max_session_ms: SESSION_MS,
             roles: BTreeMap::new(),
             revoked: Revoked::default(),
+            host: None,
         })
     }
 
@@ -199,6 +258,11 @@ impl IdentityPolicy {
     /// The greatest age of a session.
     pub const fn max_session_ms(&self) -> u64 {
         self.rules.max_session_ms
+    }
+
+    /// For whom the host may vouch; `None`: for nobody.
+    pub const fn host(&self) -> Option<&HostVouching> {
+        self.rules.host.as_ref()
     }
 
     /// What roles and further scopes give together. A role the policy does not know gives nothing.

@@ -338,7 +338,7 @@ impl Catalogue {
     /// Up to three kinds whose names are within a third of the longer name's length
     /// by edit distance (Damerau-Levenshtein), the nearest first.
     #[cfg(feature = "files")]
-    fn nearest(&self, found: &str) -> Vec<KindId> {
+    pub fn nearest(&self, found: &str) -> Vec<KindId> {
         use alloc::collections::BTreeSet;
 
         use crate::limits::NAME_BYTES;

@@ -18,10 +18,12 @@ use crate::identity::Session;
 use crate::intent::RoutingId;
 use crate::memory::{Facts, Remembered, ShortTerm};
 use crate::modeling::{ModelingEngine, Observation};
+use crate::pipeline::{Advancement, Progress, Settlement};
 use crate::provenance::Label;
 use crate::risk::Risk;
 use crate::routing::evidence::{EvidenceBlock, Outcome, OutcomeStatus, StepResult};
-use crate::ssot::record::{Head, StreamId, StreamKind};
+use crate::ssot::ledger::Receipt;
+use crate::ssot::record::{Head, Record, StreamId, StreamKind};
 use crate::time::Timestamp;
 use crate::verdict::{Consensus, Drift, ReasonCode, Verdict, Vote};
 
@@ -41,6 +43,7 @@ pub(super) struct Live<P> {
     pub(super) short_term: ShortTerm,
     pub(super) history: BTreeMap<KindId, u32>,
     pub(super) standing: Consensus,
+    pub(super) progress: Progress,
     pub(super) decisions: Vec<(Digest, GovernanceDecision)>,
     pub(super) routing: Head,
     pub(super) governance: Head,
@@ -88,6 +91,12 @@ impl<P> Desk<P> {
     /// The subject's facts; none while the log has to be read again.
     pub fn facts(&self) -> Option<&Facts> {
         self.live.as_ref().map(|live| &live.facts)
+    }
+
+    /// What the Pipeline learnt from this session's outcomes (IRM-4.8); none while the
+    /// log has to be read again.
+    pub fn progress(&self) -> Option<&Progress> {
+        self.live.as_ref().map(|live| &live.progress)
     }
 
     /// The snapshot the next route will be routed on.
@@ -142,8 +151,24 @@ impl<P> Live<P> {
             Some(OutcomeStatus::Done) => Vote::Agree,
             Some(OutcomeStatus::Failed | OutcomeStatus::Unknown) => Vote::Dissent,
         };
-        self.standing = block.consensus.with(LayerId::Execution, vote);
+        // A route that is suspended has not ended: the same intent, taken up again, has
+        // the same Routing ID, so what Governance decides on it still fits.
+        if !matches!(block.verdict, Verdict::StepUp | Verdict::Defer) {
+            self.standing = block.consensus.with(LayerId::Execution, vote);
+        }
         if let Some(outcome) = outcome {
+            if let Some(template) = &block.template {
+                self.progress.advance(Advancement {
+                    evidence: outcome.evidence,
+                    kind: kind.clone(),
+                    template: template.clone(),
+                    outcome: match outcome.status {
+                        OutcomeStatus::Done => Settlement::Done,
+                        OutcomeStatus::Failed => Settlement::Failed,
+                        OutcomeStatus::Unknown => Settlement::Unknown,
+                    },
+                });
+            }
             if outcome.status == OutcomeStatus::Done {
                 let count = self.history.entry(kind.clone()).or_default();
                 *count = count.saturating_add(1);
@@ -156,6 +181,16 @@ impl<P> Live<P> {
                 at: block.timestamp,
             });
         }
+    }
+
+    /// Takes over the audience after a commit. Its first lineage record is the start of
+    /// what is known of it, as it is for a replay.
+    pub(super) fn arrive(&mut self, audience: AnyAudience, receipt: &Receipt) {
+        if self.audience.head() == Head::EMPTY && audience.head() != Head::EMPTY {
+            let written = receipt.records().first().map(Record::timestamp);
+            self.record.first = self.record.first.into_iter().chain(written).min();
+        }
+        self.audience = audience;
     }
 
     /// The decision on exactly this intent that was not used yet.

@@ -29,6 +29,51 @@
 //! The Audit Hash (IRM-6.8) is the digest of the record that holds the block: it
 //! covers every field, the stream, the time and the link to the record before.
 //!
+//! # A worked example
+//!
+//! A route that Step 2 blocked, because what arrived was no intent. Numbers are
+//! little-endian; hashes are filled with one byte here.
+//!
+//! | bytes | field |
+//! |---|---|
+//! | `01` | version |
+//! | `05` | verdict: deny |
+//! | `0100000000000000` | timestamp: 1 ms |
+//! | `00` | Routing ID: none |
+//! | `02020202020202020202020202020202 02020202020202020202020202020202` | Intent Hash |
+//! | `00000000` | flags: none |
+//! | `00000000` | flags raised later: none |
+//! | `0800` | consensus: the Intent Engine dissents |
+//! | `00` | Governance Token: none |
+//! | `00` | Execution Template ID: none |
+//! | `00` | branch: none |
+//! | `00` | module: none |
+//! | `00` | mode: normal |
+//! | `0100000073` | subject: `s` |
+//! | `0100000070` | principal: `p` |
+//! | `00` | kind: none |
+//! | `03` | state: VERIFIED |
+//! | `02` | class: B |
+//! | `03030303030303030303030303030303 03030303030303030303030303030303` | snapshot |
+//! | `04040404040404040404040404040404 04040404040404040404040404040404` | pins |
+//! | `00000000` | risk: 0 |
+//! | `00000000` | surprise: 0 |
+//! | `00` | drift: none |
+//! | `00000000` | narrowing: no argument is dropped |
+//! | `00000000` | narrowing: no module is excluded |
+//! | `00` | narrowing: not read-only |
+//! | `00` | approval: none |
+//! | `00` | backtrack: none |
+//! | `00` | approver: none |
+//! | `00` | wait until: none |
+//! | `01000000` | trace: one line |
+//! | `02` | layer: Intent Engine |
+//! | `04` | step result: stopped |
+//! | `01000000` | one reason |
+//! | `c900` | code 201: malformed |
+//! | `00` | rule: none |
+//! | `00000000` | detail: empty |
+//!
 //! # Outcome, body of a record of kind `outcome`, version 1
 //!
 //! | field | form |

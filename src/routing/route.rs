@@ -62,6 +62,7 @@ pub struct Route<P: Position> {
 pub(super) struct Core {
     pub(super) submission: Submission,
     pub(super) now: Timestamp,
+    pub(super) wait_until: Timestamp,
     pub(super) package: Option<RoutingPackage>,
     pub(super) identity: IdentityFinding,
     pub(super) safety: Option<SafetyFinding>,
@@ -83,10 +84,30 @@ impl Core {
         self.block.trace.push(TraceEntry { layer, result, reasons });
     }
 
+    /// Notes that a layer suspended the route: nothing supplied in time denies (D-52).
+    pub(super) fn suspend(&mut self, layer: LayerId, reasons: Vec<Reason>) {
+        self.block.wait_until = Some(self.wait_until);
+        self.stop(layer, Verdict::Defer, reasons);
+    }
+
     /// Notes that a layer ended the route.
     pub(super) fn stop(&mut self, layer: LayerId, verdict: Verdict, reasons: Vec<Reason>) {
         self.block.verdict = verdict;
         self.note(layer, StepResult::Stopped, reasons);
+    }
+
+    /// The votes as Steps 7 and 8 count them: a flag that Governance has ruled on, by
+    /// letting the route pass, no longer stands in the way. The evidence keeps the dissent.
+    pub(super) fn settled(&self) -> Consensus {
+        let flagged = |entry: &&TraceEntry| {
+            entry.result == StepResult::Flagged && entry.layer < LayerId::Governance
+        };
+        let votes = self.block.consensus;
+        if votes.vote(LayerId::Governance) != Vote::Agree {
+            return votes;
+        }
+        let ruled = self.block.trace.iter().filter(flagged);
+        ruled.fold(votes, |votes, entry| votes.with(entry.layer, Vote::Agree))
     }
 
     pub(super) const fn flags(&self) -> SafetyFlags {
@@ -122,6 +143,8 @@ pub struct Reception<'a> {
     pub standing: Consensus,
     /// The time now; the route keeps it to its end.
     pub now: Timestamp,
+    /// When a suspended route (correction, hard drift, HOLD) counts as denied (D-52).
+    pub wait_until: Timestamp,
 }
 
 impl Route<layers::Received> {
@@ -162,6 +185,7 @@ impl Route<layers::Received> {
         let core = Core {
             submission,
             now: reception.now,
+            wait_until: reception.wait_until,
             package: None,
             identity: IdentityFinding {
                 strength: Risk::ZERO,
@@ -280,12 +304,15 @@ impl<P: Position> Route<P> {
         let core = &mut *self.core;
         let packaged = match &core.submission {
             Submission::Malformed(malformed) => Err(malformed.reason.clone()),
-            Submission::Intent(intent) => engine.package(&PackageInput {
-                intent,
-                snapshot: core.block.snapshot,
-                consensus: core.block.consensus,
-                catalogue,
-            }),
+            Submission::Intent(intent) => {
+                let input = PackageInput {
+                    intent,
+                    snapshot: core.block.snapshot,
+                    consensus: core.block.consensus,
+                    catalogue,
+                };
+                engine.package(&input).and_then(|package| faithful(&input, package))
+            }
         };
         match packaged {
             Ok(package) => {
@@ -335,7 +362,7 @@ impl<P: Position> Route<P> {
             Drift::None => core.note(LayerId::Modeling, StepResult::Passed, finding.reasons),
             Drift::Soft => core.note(LayerId::Modeling, StepResult::Flagged, finding.reasons),
             Drift::Hard => {
-                core.stop(LayerId::Modeling, Verdict::Defer, finding.reasons);
+                core.suspend(LayerId::Modeling, finding.reasons);
                 return Err(DriftReferral::new(self.core));
             }
         }
@@ -368,7 +395,7 @@ impl<P: Position> Route<P> {
             }
             Err(conflicts) => {
                 let reasons = conflicts.iter().map(|c| c.reason.clone()).collect();
-                core.stop(LayerId::Memory, Verdict::Defer, reasons);
+                core.suspend(LayerId::Memory, reasons);
                 Err(MemoryHalt::new(self.core, conflicts))
             }
         }
@@ -433,12 +460,18 @@ impl<P: Position> Route<P> {
     where
         P: Precedes<layers::Governance>,
     {
-        if let Some(entry) = self.core.block.trace.last_mut() {
+        let core = &mut *self.core;
+        if let Some(entry) = core.block.trace.last_mut() {
             entry.result = StepResult::Stopped;
             entry.reasons.push(reason);
+            // It had agreed before the audience's own state spoke.
+            core.block.consensus = core.block.consensus.with(entry.layer, Vote::Dissent);
         }
         // Never looser than a stop.
-        self.core.block.verdict = verdict.max(Verdict::StepUp);
+        core.block.verdict = verdict.max(Verdict::Defer);
+        if core.block.verdict == Verdict::Defer {
+            core.block.wait_until = Some(core.wait_until);
+        }
         SafetyBlocked::new(self.core)
     }
 
@@ -530,10 +563,10 @@ pub(super) fn go_back(mut core: Box<Core>, target: LayerId, record: Digest) -> B
         block.module = None;
         block.mode = SafetyMode::Normal;
     }
+    block.wait_until = None;
     if target <= LayerId::Governance {
         block.approval = None;
         block.approver = None;
-        block.wait_until = None;
     }
     if target <= LayerId::Safety {
         core.safety = None;
@@ -551,6 +584,23 @@ pub(super) fn go_back(mut core: Box<Core>, target: LayerId, record: Digest) -> B
         block.flags = SafetyFlags::NONE;
     }
     core
+}
+
+/// A package whose components are those of this route (D-23). An engine may raise flags; it
+/// cannot drop one of the kind's, or speak of another intent.
+fn faithful(input: &PackageInput<'_>, package: RoutingPackage) -> Result<RoutingPackage, Reason> {
+    let (intent, found) = (input.intent, package.components());
+    let holds = found.intent == intent.hash()
+        && found.objective == intent.objective().hash()
+        && found.snapshot == input.snapshot
+        && found.flags.contains(intent.kind().flags)
+        && found.consensus == input.consensus.with(LayerId::Intent, Vote::Agree);
+    if holds {
+        Ok(package)
+    } else {
+        let detail = "the package's components are not those of the route";
+        Err(Reason::new(ReasonCode::RoutingIdMismatch).detail(detail))
+    }
 }
 
 pub(super) fn malformed() -> Vec<Reason> {

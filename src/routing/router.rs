@@ -131,9 +131,10 @@ pub enum FollowUp {
 #[non_exhaustive]
 pub enum RouterError {
     /// Another route of this session is open: routes of one session follow each other
-    /// (IRM-7.5, D-26, D-51). Transient.
+    /// (IRM-7.5, D-26, D-51). Transient. Or the very same intent was routed to an effect
+    /// elsewhere while this attempt was decided, and the store refused the second.
     #[error(
-        "another route of session `{session}` is open{}",
+        "another route of session `{session}` came first{}",
         if *.same_intent { ": it is the same intent" } else { "" }
     )]
     Parallel {
@@ -150,8 +151,10 @@ pub enum RouterError {
         /// How often it was tried.
         attempts: u32,
     },
-    /// The evidence could not be made durable: nothing was executed (D-27).
-    #[error("the evidence was not recorded, nothing was executed: {0}")]
+    /// The evidence could not be made durable, or not surely: nothing was executed
+    /// (D-27). Where the store cannot tell, the session may have an open route now, which
+    /// [`Router::settle`] closes.
+    #[error("the evidence has no receipt, nothing was executed: {0}")]
     EvidenceNotRecorded(#[source] LedgerError),
     /// The effect was carried out, or may have been, and its outcome could not be
     /// recorded: it is unknown until the session is settled.
@@ -176,6 +179,12 @@ pub enum RouterError {
     /// The session's stream is not what the session says.
     #[error("session `{session}` was opened before: resume it, or open another")]
     SessionExists {
+        /// The session.
+        session: crate::id::SessionId,
+    },
+    /// The session was never opened here, or was opened with other claims.
+    #[error("session `{session}` is not what the log says was opened")]
+    SessionUnknown {
         /// The session.
         session: crate::id::SessionId,
     },
@@ -351,8 +360,14 @@ impl<E: Engines, S: Store, C: Clock> Router<E, S, C> {
         submission: Submission,
     ) -> Result<Routed, RouterError> {
         let mut submission = submission;
+        if desk.open_route().is_some() {
+            // Another process may have ended it since.
+            desk.live = None;
+        }
+        let mut start: Option<Head> = None;
         for _ in 0..ATTEMPTS {
             let mut live = self.take_live(desk)?;
+            let since = *start.get_or_insert(live.routing);
             if let Some(open) = &live.open {
                 let error = RouterError::Parallel {
                     session: desk.session.id().clone(),
@@ -362,8 +377,16 @@ impl<E: Engines, S: Store, C: Clock> Router<E, S, C> {
                 desk.live = Some(live);
                 return Err(error);
             }
+            if since != live.routing
+                && let Some(evidence) = self.overtaken(&desk.session, since, submission.digest())?
+            {
+                let session = desk.session.id().clone();
+                desk.live = Some(live);
+                return Err(RouterError::Parallel { session, evidence, same_intent: true });
+            }
             match self.attempt(&desk.session, &mut live, submission)? {
                 attempt::Attempt::Done(routed) => {
+                    desk.session.saw(routed.evidence.timestamp);
                     desk.live = Some(live);
                     return Ok(*routed);
                 }

@@ -459,7 +459,8 @@ fn check_row(row: &Row, next: Option<&Row>) -> Result<(), TableError> {
             return Err(impossible(format!("it names the vote of {layer} twice")));
         }
     }
-    Ok(())
+    let unfit = |error| TableError::Template { row: row.id.clone(), why: format!("{error}") };
+    row.template.check().map_err(unfit)
 }
 
 fn kind_text(row: &Row) -> Box<str> {

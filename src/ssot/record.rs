@@ -77,6 +77,25 @@ pub enum RecordKind {
     PolicyPinned,
 }
 
+impl RecordKind {
+    /// The kind's name.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::AudienceEvent => "audience-event",
+            Self::EnvelopeBlock => "envelope-block",
+            Self::TransitionRefused => "transition-refused",
+            Self::ConstitutionalCheck => "constitutional-check",
+            Self::SessionOpened => "session-opened",
+            Self::SessionClosed => "session-closed",
+            Self::EvidenceBlock => "evidence-block",
+            Self::Outcome => "outcome",
+            Self::Fact => "fact",
+            Self::GovernanceDecision => "governance-decision",
+            Self::PolicyPinned => "policy-pinned",
+        }
+    }
+}
+
 byte_enum!(RecordKind, "a record kind", {
     AudienceEvent = 1, EnvelopeBlock = 2, TransitionRefused = 3, ConstitutionalCheck = 4,
     SessionOpened = 5, SessionClosed = 6, EvidenceBlock = 7, Outcome = 8, Fact = 9,

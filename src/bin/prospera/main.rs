@@ -1,2 +1,32 @@
-//! The `prospera` command line.
-fn main() {}
+//! `prospera`: the command line, a thin face over the library.
+
+#![forbid(unsafe_code)]
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+mod approve;
+mod args;
+mod audience;
+mod check;
+mod export;
+mod failure;
+mod init;
+mod out;
+mod records;
+mod route;
+mod settle;
+mod show;
+mod store;
+mod verify;
+
+fn main() -> ExitCode {
+    let arguments = args::Arguments::parse();
+    let mut out = out::Out::stdout();
+    let result = arguments.run(&mut out).and_then(|code| out.finish().map(|()| code));
+    match result {
+        Ok(code) => code,
+        Err(failure) => failure.report(),
+    }
+}

@@ -6,7 +6,8 @@
 //!
 //! ```toml
 //! version = "1"
-//! subject = "customer"                    # whom all records are for; or subject_field = "/user"
+//! subject = "customer"                    # whom all records are for; or
+//!                                         # subject_field = "/user", or ["/team", "/user"]
 //! kind = "/function"
 //! arguments = "/args"
 //! objective = "/prompt"
@@ -56,7 +57,7 @@ use crate::verdict::Reason;
 struct File {
     version: Name,
     subject: Option<SubjectId>,
-    subject_field: Option<Spanned<String>>,
+    subject_field: Option<Spanned<Pointers>>,
     kind: Spanned<String>,
     arguments: Spanned<String>,
     objective: Spanned<String>,
@@ -66,6 +67,25 @@ struct File {
     #[serde(default)]
     ignored: BTreeSet<Box<str>>,
     instruction: Option<InstructionFile>,
+}
+
+/// One pointer, or several that are joined.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Pointers {
+    One(String),
+    Several(Vec<String>),
+}
+
+/// The pointers, each at the place where the field stands: an untagged value has lost
+/// its own.
+fn into_list(found: Spanned<Pointers>) -> Vec<Spanned<String>> {
+    let span = found.span();
+    let list = match found.into_inner() {
+        Pointers::One(one) => alloc::vec![one],
+        Pointers::Several(list) => list,
+    };
+    list.into_iter().map(|pointer| Spanned::new(span.clone(), pointer)).collect()
 }
 
 #[derive(Deserialize)]
@@ -83,7 +103,7 @@ type Instruction = (Box<str>, BTreeMap<Box<str>, Source>);
 pub struct Mapping {
     version: Name,
     subject: Option<SubjectId>,
-    subject_field: Option<Box<str>>,
+    subject_field: Vec<Box<str>>,
     kind: Box<str>,
     arguments: Box<str>,
     objective: Box<str>,
@@ -145,14 +165,15 @@ impl Mapping {
             let message = "expected at least one field in `session`, found none";
             return Err(FileError::at(file, text, 0..0, message));
         }
-        if let (Some(_), Some(field)) = (&read.subject, &read.subject_field) {
+        let subject_field = read.subject_field.map(into_list).unwrap_or_default();
+        if let (Some(_), Some(field)) = (&read.subject, subject_field.first()) {
             let message = "expected `subject` or `subject_field`, found both";
             return Err(FileError::at(file, text, field.span(), message));
         }
         let mut mapping = Self {
             version: read.version,
             subject: read.subject,
-            subject_field: read.subject_field.map(pointer).transpose()?,
+            subject_field: pointers(subject_field)?,
             kind: pointer(read.kind)?,
             arguments: pointer(read.arguments)?,
             objective: pointer(read.objective)?,
@@ -206,9 +227,10 @@ impl Mapping {
     }
 
     fn subject_of(&self, record: &Value, channel: &Channel) -> Result<SubjectId, Reason> {
-        let found = match &self.subject_field {
-            Some(field) => Some(as_name(field, text_at(record, field)?)?),
-            None => self.subject.clone(),
+        let found = match &*self.subject_field {
+            [] => self.subject.clone(),
+            [field] => Some(as_name(field, text_at(record, field)?)?),
+            fields => Some(joined(record, fields, "subject")?),
         };
         agreed("/subject", found, channel.subject.as_ref())
     }

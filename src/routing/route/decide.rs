@@ -11,9 +11,9 @@ use crate::governance::{
     Approval, ApprovalRequest, ApprovalToken, Authority, Decision, Expectations, GovernanceEngine,
     GovernanceInput, KernelInput, Ruling, TokenClaims, TokenMint, kernel_rule,
 };
-use crate::id::{KindId, LayerId, RuleId};
+use crate::id::{KindId, LayerId, Name, RuleId};
 use crate::identity::Session;
-use crate::pipeline::{PipelineEngine, PipelineInput};
+use crate::pipeline::{ExecutionPath, PipelineEngine, PipelineInput};
 use crate::provenance::Label;
 use crate::routing::evidence::StepResult;
 use crate::routing::layers::{self, Position, Precedes};
@@ -120,11 +120,13 @@ impl<P: Position> Route<P> {
         match ruling.decision {
             Decision::Allow => {
                 core.block.verdict = Verdict::Allow;
-                core.note(LayerId::Governance, StepResult::Passed, ruling.reasons);
+                let reasons = named(ruling.reasons, ruling.rule, ReasonCode::RuleAllow);
+                core.note(LayerId::Governance, StepResult::Passed, reasons);
             }
             Decision::Modify(narrowing) => {
                 core.block.narrowing.absorb(narrowing);
-                core.note(LayerId::Governance, StepResult::Narrowed, ruling.reasons);
+                let reasons = named(ruling.reasons, ruling.rule, ReasonCode::RuleModify);
+                core.note(LayerId::Governance, StepResult::Narrowed, reasons);
             }
             Decision::StepUp(request) => {
                 core.block.approver = Some(request.role.clone());
@@ -145,7 +147,7 @@ impl<P: Position> Route<P> {
         }
         core.block.verdict =
             if core.block.narrowing.is_empty() { Verdict::Allow } else { Verdict::Modify };
-        core.block.mode = mode_of(core);
+        core.block.mode = mode_of(core, row);
         let token = mint.issue(TokenClaims {
             routing_id,
             table: table.digest(),
@@ -180,13 +182,14 @@ impl<P: Position> Route<P> {
         let planned = redeem(core, table, state, token, mint, now)
             .and_then(|()| plan(core, engine, table, state));
         match planned {
-            Ok(path) => {
+            Ok((path, row)) => {
                 core.block.template = Some(path.template().clone());
                 core.block.branch = Some(path.branch().clone());
                 core.block.module = Some(path.module().clone());
                 core.block.mode = path.mode();
                 core.path = Some(path);
-                core.note(LayerId::Pipeline, StepResult::Passed, Vec::new());
+                let reason = Reason::new(ReasonCode::PathResolved).by(row);
+                core.note(LayerId::Pipeline, StepResult::Passed, alloc::vec![reason]);
                 Ok(Route::at(self.core))
             }
             Err(reason) => {
@@ -202,26 +205,37 @@ fn plan<E: PipelineEngine + ?Sized>(
     engine: &E,
     table: &RoutingTable,
     state: State,
-) -> Result<crate::pipeline::ExecutionPath, Reason> {
+) -> Result<(ExecutionPath, RuleId), Reason> {
     let (Some(intent), Some(package)) = (intent_of(core), core.package.as_ref()) else {
         return Err(Reason::new(ReasonCode::IntentMalformed));
     };
     let row = table
         .resolve(&intent.kind().id, package.components(), package.id())
         .map_err(|error| Reason::new(error.code()).detail(error.detail()))?;
-    engine
-        .plan(&PipelineInput {
-            intent,
-            template: &row.template,
-            flags: core.flags(),
-            state,
-            narrowing: &core.block.narrowing,
-            consensus: core.block.consensus,
-        })
-        .map_err(|reason| match reason.rule {
-            None => reason.by(row.id.clone()),
-            Some(_) => reason,
-        })
+    let input = PipelineInput {
+        intent,
+        template: &row.template,
+        flags: core.flags(),
+        state,
+        narrowing: &core.block.narrowing,
+        consensus: core.settled(),
+    };
+    // No engine can override what the row allows (IRM-3.4): its path is checked.
+    let path = engine.plan(&input).and_then(|path| path.fits(&input).map(|()| path));
+    path.map(|path| (path, row.id.clone())).map_err(|reason| match reason.rule {
+        None => reason.by(row.id.clone()),
+        Some(_) => reason,
+    })
+}
+
+/// Every verdict names its rule, also the one that lets pass.
+fn named(mut reasons: Vec<Reason>, rule: Option<RuleId>, code: ReasonCode) -> Vec<Reason> {
+    if let Some(rule) = rule {
+        if !reasons.iter().any(|reason| reason.rule.as_ref() == Some(&rule)) {
+            reasons.push(Reason::new(code).by(rule));
+        }
+    }
+    reasons
 }
 
 /// Spends the token against what is known of the route (D-28): the Routing ID is
@@ -271,34 +285,44 @@ fn kernel_reason(number: u8) -> Reason {
     }
 }
 
-fn mode_of(core: &Core) -> SafetyMode {
+/// The mode the token is bound to: what was taken away, and never looser than the row's.
+fn mode_of(core: &Core, row: Option<&Row>) -> SafetyMode {
     let narrowing = &core.block.narrowing;
-    if narrowing.read_only {
+    let narrowed = if narrowing.read_only {
         SafetyMode::ReadOnly
     } else if narrowing.is_empty() {
         SafetyMode::Normal
     } else {
         SafetyMode::Protected
-    }
+    };
+    row.map_or(narrowed, |row| row.template.mode.max(narrowed))
 }
 
-/// Applies the row's escalation rules (IRM-3.2.5) to a ruling that would let the
-/// intent pass: they can only make it stricter.
+/// Applies the row's escalation rules (IRM-3.2.5) to a ruling: they can only make it
+/// stricter. A role asked here covers no other: it must be the approval's own.
 fn escalate(ruling: Ruling, row: Option<&Row>, input: &GovernanceInput<'_>) -> Ruling {
-    if !matches!(ruling.decision, Decision::Allow | Decision::Modify(_)) {
+    let Some(row) = row else { return ruling };
+    if ruling.decision == Decision::Deny {
         return ruling;
     }
-    let Some(row) = row else { return ruling };
+    let passes = matches!(ruling.decision, Decision::Allow | Decision::Modify(_));
     let strictest = (row.escalation.iter())
         .filter(|rule| rule.holds(input.risk, input.drift, input.flags))
         .map(|rule| &rule.then)
         .max();
-    let approved = input.approval.is_some_and(|approval| approval.granted);
     let reason = |code| alloc::vec![Reason::new(code).by(row.id.clone())];
     let (decision, reasons) = match strictest {
         None => return ruling,
-        Some(EscalationAction::StepUp { .. }) if approved => return ruling,
+        Some(EscalationAction::StepUp { .. }) if !passes => return ruling,
         Some(EscalationAction::StepUp { role, timeout_millis }) => {
+            match input.approval.map(|approval| standing(approval, role, input)) {
+                Some(Standing::Holds) => return ruling,
+                Some(Standing::Denies(code)) => {
+                    let (decision, rule) = (Decision::Deny, Some(row.id.clone()));
+                    return Ruling { decision, rule, reasons: reason(code) };
+                }
+                Some(Standing::OtherRole) | None => {}
+            }
             let reasons = reason(ReasonCode::RuleStepUp);
             let until = input.now.plus_millis(*timeout_millis);
             let request = ApprovalRequest::new(input, role.clone(), until, &reasons);
@@ -307,6 +331,29 @@ fn escalate(ruling: Ruling, row: Option<&Row>, input: &GovernanceInput<'_>) -> R
         Some(EscalationAction::Deny) => (Decision::Deny, reason(ReasonCode::RuleDeny)),
     };
     Ruling { decision, rule: Some(row.id.clone()), reasons }
+}
+
+/// What an approval is worth where a row asks for one.
+enum Standing {
+    Holds,
+    OtherRole,
+    Denies(ReasonCode),
+}
+
+fn standing(approval: &Approval, role: &Name, input: &GovernanceInput<'_>) -> Standing {
+    if approval.intent != input.intent.hash() {
+        Standing::OtherRole
+    } else if !approval.granted {
+        Standing::Denies(ReasonCode::ApprovalRefused)
+    } else if approval.approver == *input.authority.principal {
+        Standing::Denies(ReasonCode::KernelViolation)
+    } else if input.now >= approval.expires_at {
+        Standing::Denies(ReasonCode::ApprovalExpired)
+    } else if approval.role == *role {
+        Standing::Holds
+    } else {
+        Standing::OtherRole
+    }
 }
 
 /// The approval a ruling rests on: it is used up by any ruling that lets pass.

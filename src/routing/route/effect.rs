@@ -70,7 +70,7 @@ impl<P: Position> Route<P> {
                 intent,
                 state: core.block.state,
                 mode: path.mode(),
-                consensus: core.block.consensus,
+                consensus: core.settled(),
             }),
             _ => Err(Reason::new(ReasonCode::IntentMalformed)),
         };

@@ -8,7 +8,7 @@ use alloc::string::ToString;
 use alloc::vec::Vec;
 
 use super::mandate::{Moving, authority};
-use super::{Profile, Router, RouterError, read};
+use super::{ATTEMPTS, Profile, Router, RouterError, read};
 use crate::audience::any::AnyAudience;
 use crate::audience::causes::DowngradeCause;
 use crate::audience::evidence::{GovernanceApproval, GovernanceAuthorization, GovernanceReview};
@@ -19,17 +19,17 @@ use crate::encode::Encode;
 use crate::governance::{
     GovernanceDecision, GovernanceEngine, KernelInput, Matter, ReviewError, Sitting,
 };
-use crate::id::{LayerId, Name, PrincipalId, SubjectId, Subsystem};
+use crate::id::{LayerId, Name, PrincipalId, SessionId, SubjectId, Subsystem};
 use crate::identity::{IdentityEngine, IdentityInput, Session};
 use crate::memory::NewFact;
-use crate::routing::desk::Desk;
+use crate::routing::desk::{Desk, Streams};
 use crate::routing::engines::Engines;
 use crate::routing::evidence::EvidenceBlock;
 use crate::ssot::record::{Draft, RecordKind, StreamId, StreamKind};
 use crate::ssot::store::{Batch, Store};
 use crate::ssot::verify::verify_stream;
 use crate::time::Clock;
-use crate::verdict::{CapabilityTier, SafetyFlags, Verdict};
+use crate::verdict::{CapabilityTier, Drift, Reason, ReasonCode, SafetyFlags, Verdict};
 
 /// A decision and the digest of the record that holds it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,11 +48,19 @@ impl<E: Engines, S: Store, C: Clock> Router<E, S, C> {
     /// [`RouterError::Ledger`] when another writer was faster: the desk reads again.
     pub fn remember(&self, desk: &mut Desk<Profile<E>>, fact: NewFact) -> Result<u64, RouterError> {
         let mut live = self.take_live(desk)?;
+        if live.audience.state() == State::Escalated {
+            // D-10: every call on the subject gets the Safety System's answer.
+            desk.live = Some(live);
+            return Err(RouterError::Act("the audience is ESCALATED: nothing is recorded".into()));
+        }
         let now = self.clock.now();
+        let streams = Streams::of(desk.session.id(), desk.session.subject());
         let record = live.facts.record(fact);
         let draft = record.draft(desk.session.subject());
-        let stream = draft.stream().clone();
-        let batch = Batch::new(now).expect(stream, live.facts.head()).append(draft);
+        let batch = Batch::new(now)
+            .expect(streams.memory, live.facts.head())
+            .expect(streams.audience, live.audience.head())
+            .append(draft);
         let receipt = self.ledger.commit(batch)?;
         for record in receipt.records() {
             live.facts.apply(record)?;
@@ -62,8 +70,10 @@ impl<E: Engines, S: Store, C: Clock> Router<E, S, C> {
         Ok(version)
     }
 
-    /// A person's answer to a route that was stepped up: for exactly the intent of its
-    /// evidence, good for [`super::Rules::decision_millis`], used once.
+    /// A person's answer to the route of `session` whose evidence is in `record` and that
+    /// was stepped up: for exactly its intent, good for
+    /// [`super::Rules::decision_millis`], used once. What was asked, of whom and by whom is
+    /// read from the log.
     ///
     /// # Errors
     /// [`RouterError::NotAuthorized`] when the approver's session does not hold;
@@ -72,10 +82,12 @@ impl<E: Engines, S: Store, C: Clock> Router<E, S, C> {
     pub fn approve(
         &self,
         approver: &Session,
-        stepped_up: &EvidenceBlock,
+        session: &SessionId,
+        record: Digest,
         granted: bool,
         note: &str,
     ) -> Result<Decided, RouterError> {
+        let stepped_up = self.evidence(session, record)?;
         let (Verdict::StepUp, Some(role), Some(until)) =
             (stepped_up.verdict, &stepped_up.approver, stepped_up.wait_until)
         else {
@@ -99,8 +111,8 @@ impl<E: Engines, S: Store, C: Clock> Router<E, S, C> {
     }
 
     /// Governance authorizes a route with hard drift to be modelled again (D-22, D-25).
-    /// Its intent, submitted again unchanged, then goes on with the drift as a flag
-    /// that the rules must rule on.
+    /// Its intent, submitted again unchanged as the session's next, then goes on with the
+    /// drift as a flag that the rules must rule on.
     ///
     /// # Errors
     /// [`RouterError::Act`] when the route did not end in hard drift; otherwise as
@@ -108,14 +120,22 @@ impl<E: Engines, S: Store, C: Clock> Router<E, S, C> {
     pub fn authorize_backtrack(
         &self,
         governor: &Session,
-        referred: &EvidenceBlock,
+        session: &SessionId,
+        record: Digest,
         note: &str,
     ) -> Result<Decided, RouterError> {
-        let stopped = referred.trace.last().map(|entry| entry.layer);
-        let (Some(route), Some(LayerId::Modeling)) = (referred.routing_id, stopped) else {
+        let referred = self.evidence(session, record)?;
+        let (Drift::Hard, Verdict::Defer, Some(route), Some(until)) =
+            (referred.drift, referred.verdict, referred.routing_id, referred.wait_until)
+        else {
             return Err(RouterError::Act("the route was not referred for hard drift".into()));
         };
-        let (from, target) = (LayerId::Modeling, LayerId::Modeling);
+        let now = self.clock.now();
+        if now >= until {
+            return Err(ReviewError::TooLate { expires_at: until, found: now }.into());
+        }
+        // The route was referred to Governance (D-22); it goes back from there.
+        let (from, target) = (LayerId::Governance, LayerId::Modeling);
         let matter = Matter::Backtrack { route, from, target };
         let role = &self.rules.governor;
         self.decide(governor, &referred.subject, &referred.principal, role, matter, true, note)
@@ -233,6 +253,22 @@ impl<E: Engines, S: Store, C: Clock> Router<E, S, C> {
         to: State,
         way: Way,
     ) -> Result<&'static Edge, RouterError> {
+        for _ in 1..ATTEMPTS {
+            match self.request_once(desk, to, way) {
+                // The audience moved meanwhile: the answer is for where it is now.
+                Err(RouterError::Ledger(error)) if super::moved(&error) => {}
+                done => return done,
+            }
+        }
+        self.request_once(desk, to, way)
+    }
+
+    fn request_once(
+        &self,
+        desk: &mut Desk<Profile<E>>,
+        to: State,
+        way: Way,
+    ) -> Result<&'static Edge, RouterError> {
         let mut live = self.take_live(desk)?;
         match super::mandate::take(&mut live)?.request(to, way) {
             Ok((audience, row)) => {
@@ -282,7 +318,7 @@ impl<E: Engines, S: Store, C: Clock> Router<E, S, C> {
     /// [`RouterError::Act`] when the session has no such route.
     pub fn evidence(
         &self,
-        session: &crate::id::SessionId,
+        session: &SessionId,
         record: Digest,
     ) -> Result<EvidenceBlock, RouterError> {
         let stream = StreamId::new(StreamKind::Routing, session.name().clone());
@@ -347,6 +383,20 @@ impl<E: Engines, S: Store, C: Clock> Router<E, S, C> {
                 reason,
             });
         }
+        // Nobody who is suspended decides for others (D-10).
+        let standing = self.audience(decider.subject())?;
+        let suspended = match standing.state() {
+            State::Escalated => Some(ReasonCode::AudienceEscalated),
+            State::Hold => Some(ReasonCode::AudienceHeld),
+            _ => None,
+        };
+        if let Some(code) = suspended {
+            return Err(RouterError::NotAuthorized {
+                role: role.clone(),
+                principal: decider.principal().clone(),
+                reason: Reason::new(code),
+            });
+        }
         let sitting = Sitting {
             requester,
             role,
@@ -363,7 +413,10 @@ impl<E: Engines, S: Store, C: Clock> Router<E, S, C> {
             decision.to_canonical(),
         );
         let head = self.store().head(&stream)?;
-        let receipt = self.ledger.commit(Batch::new(now).expect(stream, head).append(draft))?;
+        let of_decider = StreamId::new(StreamKind::Audience, decider.subject().name().clone());
+        let batch =
+            Batch::new(now).expect(stream, head).expect(of_decider, standing.head()).append(draft);
+        let receipt = self.ledger.commit(batch)?;
         let record = receipt.digests().next().unwrap_or(Digest::ZERO);
         Ok(Decided { decision, record })
     }

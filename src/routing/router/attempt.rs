@@ -70,6 +70,7 @@ impl<E: Engines, S: Store, C: Clock> Router<E, S, C> {
             pins: self.rules.pins.digest(),
             standing: live.standing,
             now,
+            wait_until: now.plus_millis(self.rules.decision_millis),
         };
         let route = Route::receive(submission, &reception)
             .identify(engines.identity(), session)?
@@ -149,9 +150,14 @@ impl<E: Engines, S: Store, C: Clock> Router<E, S, C> {
         let streams = Streams::of(session.id(), session.subject());
         let before = live.audience.state();
         let moving = self.carry_out(live, mandate, now)?;
+        // Whatever the route was decided on must still hold when it is recorded, be it
+        // let pass or refused: a decision made meanwhile may be what it waits for.
         let mut batch = Batch::new(now)
             .expect(streams.routing.clone(), live.routing)
-            .expect(streams.audience.clone(), moving.expected_head());
+            .expect(streams.audience.clone(), moving.expected_head())
+            .expect(streams.memory.clone(), live.facts.head())
+            .expect(streams.governance.clone(), live.governance)
+            .expect(super::policy_stream()?, self.policy);
         for draft in moving.drafts(Subsystem::Safety) {
             batch = batch.append(draft);
         }
@@ -168,7 +174,10 @@ impl<E: Engines, S: Store, C: Clock> Router<E, S, C> {
                 let batch = keep(batch.append(draft), &submission);
                 let receipt = match self.ledger.commit(batch) {
                     Ok(receipt) => receipt,
-                    Err(error) if moved(&error) => return Ok(Attempt::Moved(submission)),
+                    Err(error) if moved(&error) => {
+                        self.check_policy()?;
+                        return Ok(Attempt::Moved(submission));
+                    }
                     Err(error) => return Err(RouterError::EvidenceNotRecorded(error)),
                 };
                 let moved = self.arrived(live, moving, &receipt, before)?;
@@ -177,12 +186,7 @@ impl<E: Engines, S: Store, C: Clock> Router<E, S, C> {
                 Ok(Attempt::Done(Box::new(routed(block, &receipt, follow_up, moved))))
             }
             Ok(sealed) => {
-                let batch = batch
-                    .append(sealed.draft())
-                    .expect(streams.memory.clone(), live.facts.head())
-                    .expect(streams.governance.clone(), live.governance)
-                    .expect(super::policy_stream()?, self.policy);
-                let batch = keep(batch, sealed.submission());
+                let batch = keep(batch.append(sealed.draft()), sealed.submission());
                 let receipt = match self.ledger.commit(batch) {
                     Ok(receipt) => receipt,
                     Err(error) if moved(&error) => {
@@ -264,13 +268,13 @@ impl<E: Engines, S: Store, C: Clock> Router<E, S, C> {
         receipt: &Receipt,
         before: State,
     ) -> Result<Option<(State, State)>, RouterError> {
-        live.audience = moving.confirm(receipt)?;
+        live.arrive(moving.confirm(receipt)?, receipt);
         let after = live.audience.state();
         Ok((before != after).then_some((before, after)))
     }
 
     /// Whether the policy set this router decides under is still in force.
-    fn check_policy(&self) -> Result<(), RouterError> {
+    pub(super) fn check_policy(&self) -> Result<(), RouterError> {
         match self.pinned()? {
             Some((in_force, _)) if in_force.digest() != self.rules.pins.digest() => {
                 Err(RouterError::PolicyChanged {

@@ -87,14 +87,20 @@ impl Mandate {
     }
 
     /// The Safety System's answer for every later layer, when the audience leaves for
-    /// ESCALATED or HOLD (D-10).
+    /// ESCALATED or HOLD, or is there already (D-10), whatever any engine says.
     pub(super) fn stops(&self) -> Option<(Verdict, Reason)> {
         let mandated = self.mandated.as_ref()?;
         let reason = |code| Reason::new(code).detail(alloc::format!("{mandated}"));
         match self.state() {
-            to if to == self.from => None,
             State::Escalated => Some((Verdict::Deny, reason(ReasonCode::AudienceEscalated))),
+            State::Hold if self.from == State::Hold => {
+                Some((Verdict::Defer, reason(ReasonCode::AudienceHeld)))
+            }
             State::Hold => Some((Verdict::Defer, reason(ReasonCode::TransitionTaken))),
+            // Where the table has no escalation (INIT), the cell's refusal still stands.
+            _ if self.matrix == MatrixDecision::Block => {
+                Some((Verdict::Deny, reason(ReasonCode::MatrixDecision)))
+            }
             _ => None,
         }
     }

@@ -4,7 +4,7 @@ use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
 use super::mandate::{Moving, authority, take};
-use super::{Profile, Router, RouterError, read};
+use super::{ATTEMPTS, Profile, Router, RouterError, read};
 use crate::audience::any::{AnyAudience, Carried, Support};
 use crate::audience::causes::{
     ConstitutionalViolation, DowngradeCauses, EscalationTriggers, HoldTriggers, Restriction,
@@ -16,10 +16,12 @@ use crate::audience::state::State;
 use crate::audience::states::AudienceState;
 use crate::audience::table::entry_tier;
 use crate::audience::typed::{Audience, Rejected, Transition};
+use crate::digest::Digest;
 use crate::governance::{GovernanceDecision, GovernanceEngine, KernelInput};
 use crate::id::{SessionId, Subsystem};
 use crate::identity::{Session, SessionOpened};
 use crate::memory::{Facts, ShortTerm};
+use crate::pipeline::Progress;
 use crate::routing::desk::{Conduct, Desk, Live, OpenRoute, Streams};
 use crate::routing::engines::Engines;
 use crate::routing::evidence::{EvidenceBlock, Outcome};
@@ -53,12 +55,24 @@ impl<E: Engines, S: Store, C: Clock> Router<E, S, C> {
             Subsystem::Identity,
             opening.body().to_vec(),
         );
-        let batch = Batch::new(self.clock.now())
-            .expect(streams.session.clone(), Head::EMPTY)
-            .expect(streams.subject.clone(), store.head(&streams.subject)?)
-            .append(opening)
-            .append(linked);
-        let _opened = self.ledger.commit(batch)?;
+        for attempt in 1.. {
+            let batch = Batch::new(self.clock.now())
+                .expect(streams.session.clone(), Head::EMPTY)
+                .expect(streams.subject.clone(), store.head(&streams.subject)?)
+                .append(opening.clone())
+                .append(linked.clone());
+            match self.ledger.commit(batch) {
+                Ok(_opened) => break,
+                // Another session of the subject was opened meanwhile; or this one was.
+                Err(error) if super::moved(&error) && attempt < ATTEMPTS => {
+                    if store.head(&streams.session)? != Head::EMPTY {
+                        let session = session.id().clone();
+                        return Err(RouterError::SessionExists { session });
+                    }
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
         self.resume(session)
     }
 
@@ -66,12 +80,23 @@ impl<E: Engines, S: Store, C: Clock> Router<E, S, C> {
     /// caller has it from [`Session::resume`].
     ///
     /// # Errors
-    /// [`RouterError::Verify`] and its like when the log does not replay.
+    /// [`RouterError::SessionUnknown`] when the log says nothing of it, or of other
+    /// claims; [`RouterError::Verify`] and its like when the log does not replay.
     pub fn resume(&self, session: Session) -> Result<Desk<Profile<E>>, RouterError> {
         let mut live = self.load(&session)?;
-        for _ in 0..ADVANCES {
-            if !self.advance(&session, &mut live)? {
-                break;
+        let mut moved = 0;
+        let mut advances = 0;
+        while advances < ADVANCES {
+            match self.advance(&session, &mut live) {
+                Ok(true) => advances += 1,
+                Ok(false) => break,
+                // Another desk of the subject moved it first: look again.
+                Err(RouterError::Ledger(error)) if super::moved(&error) && moved < ATTEMPTS => {
+                    self.check_policy()?;
+                    moved += 1;
+                    live = self.load(&session)?;
+                }
+                Err(error) => return Err(error),
             }
         }
         Ok(Desk::new(session, live))
@@ -106,6 +131,7 @@ impl<E: Engines, S: Store, C: Clock> Router<E, S, C> {
             short_term: ShortTerm::default(),
             history: BTreeMap::new(),
             standing: Consensus::NONE,
+            progress: Progress::new(),
             decisions: Vec::new(),
             routing: Head::EMPTY,
             governance: Head::EMPTY,
@@ -135,15 +161,20 @@ impl<E: Engines, S: Store, C: Clock> Router<E, S, C> {
     ) -> Result<(), RouterError> {
         let store = self.store();
         let mut earlier: Vec<SessionId> = Vec::new();
-        let mut opened_at = u64::MAX;
+        let (mut opened_at, mut known) = (u64::MAX, false);
         for record in replay(store, &streams.subject)? {
             let record = record?;
             let opened: SessionOpened = read(&record)?;
             if opened.claims.session == *session.id() {
+                // The authority a route rests on is the one that was recorded (D-54).
+                known = opened.claims.digest() == session.claims();
                 opened_at = record.index();
                 break;
             }
             earlier.push(opened.claims.session);
+        }
+        if !known {
+            return Err(RouterError::SessionUnknown { session: session.id().clone() });
         }
         let mut routes = Vec::new();
         for id in earlier {
@@ -164,6 +195,25 @@ impl<E: Engines, S: Store, C: Clock> Router<E, S, C> {
             }
         }
         Ok(())
+    }
+
+    /// The route of this session, recorded after `since`, that carries the same intent
+    /// to its effect.
+    pub(super) fn overtaken(
+        &self,
+        session: &Session,
+        since: Head,
+        intent: Digest,
+    ) -> Result<Option<Digest>, RouterError> {
+        let stream = StreamId::new(StreamKind::Routing, session.id().name().clone());
+        let mut found = None;
+        self.read_routes(&stream, u64::MAX, |route| {
+            let later = route.sequence >= since.length();
+            if later && route.block.intent == intent && route.block.opens_route() {
+                found = Some(route.evidence);
+            }
+        })?;
+        Ok(found)
     }
 
     fn read_routes(
@@ -187,6 +237,7 @@ impl<E: Engines, S: Store, C: Clock> Router<E, S, C> {
                     }
                     waiting = Some(Walked {
                         index: record.index(),
+                        sequence: record.sequence(),
                         evidence: record.digest(),
                         block: read(&record)?,
                         outcome: None,
@@ -310,7 +361,8 @@ impl<E: Engines, S: Store, C: Clock> Router<E, S, C> {
         let streams = Streams::of(session.id(), session.subject());
         let mut batch = Batch::new(now)
             .expect(streams.audience.clone(), moving.expected_head())
-            .expect(streams.memory, live.facts.head());
+            .expect(streams.memory, live.facts.head())
+            .expect(super::policy_stream()?, self.policy);
         let drafts = moving.drafts(Subsystem::Audience);
         if drafts.is_empty() {
             live.audience = match moving {
@@ -323,7 +375,7 @@ impl<E: Engines, S: Store, C: Clock> Router<E, S, C> {
             batch = batch.append(draft);
         }
         let receipt = self.ledger.commit(batch)?;
-        live.audience = moving.confirm(&receipt)?;
+        live.arrive(moving.confirm(&receipt)?, &receipt);
         Ok(again)
     }
 }
@@ -331,7 +383,8 @@ impl<E: Engines, S: Store, C: Clock> Router<E, S, C> {
 /// One route of a routing stream.
 struct Walked {
     index: u64,
-    evidence: crate::digest::Digest,
+    sequence: u64,
+    evidence: Digest,
     block: EvidenceBlock,
     outcome: Option<Outcome>,
 }

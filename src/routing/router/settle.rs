@@ -26,7 +26,9 @@ impl<E: Engines, S: Store, C: Clock> Router<E, S, C> {
     /// # Errors
     /// [`RouterError`]; the route stays open then.
     pub fn settle(&self, desk: &mut Desk<Profile<E>>) -> Result<Option<Outcome>, RouterError> {
-        let mut live = self.take_live(desk)?;
+        // What is open is for the log to say: another process may have settled it.
+        let mut live = self.load(&desk.session)?;
+        desk.live = None;
         let Some(OpenRoute { evidence, block }) = live.open.clone() else {
             desk.live = Some(live);
             return Ok(None);

@@ -6,6 +6,7 @@ use std::vec::Vec;
 
 use super::super::world::{World, WorldDesk};
 use super::super::{Broken, Held, must};
+use crate::digest::Digest;
 use crate::id::KindId;
 use crate::intent::intake::digest;
 use crate::intent::{Catalogue, Malformed, Request, Submission};
@@ -45,6 +46,7 @@ pub enum Step {
 ///
 /// # Errors
 /// [`Broken`], also when the router could not route at all.
+#[expect(clippy::similar_names, reason = "a router and what it routed")]
 pub fn route_is_sound<E: Engines, S: Store, C: Clock>(
     router: &Router<E, S, C>,
     desk: &mut Desk<Profile<E>>,
@@ -157,7 +159,7 @@ pub(super) struct Walk<'a> {
     desk: WorldDesk,
     governor: crate::identity::Session,
     /// The last route that was stepped up, and its submission once more.
-    asked: Option<(EvidenceBlock, Submission)>,
+    asked: Option<(Digest, Submission)>,
 }
 
 impl<'a> Walk<'a> {
@@ -176,7 +178,7 @@ impl<'a> Walk<'a> {
     ) -> Held {
         let routed = self.route(submission)?;
         if routed.verdict == Verdict::StepUp {
-            self.asked = Some((routed.evidence, again()));
+            self.asked = Some((routed.record, again()));
         }
         Ok(())
     }
@@ -187,9 +189,13 @@ impl<'a> Walk<'a> {
     }
 
     pub(super) fn answer(&mut self, granted: bool) -> Held {
-        let Some((evidence, submission)) = self.asked.take() else { return Ok(()) };
+        let Some((record, submission)) = self.asked.take() else { return Ok(()) };
         let world = self.world;
-        if world.router.approve(&self.governor, &evidence, granted, "").is_err() {
+        if world
+            .router
+            .approve(&self.governor, self.desk.session().id(), record, granted, "")
+            .is_err()
+        {
             // Too late, or the governor's own session has ended: then it counts for nothing.
             let routed = self.route(submission)?;
             return must(PROPERTY, !routed.evidence.opens_route(), || {

@@ -1,0 +1,3 @@
+# Reads the question from standard input, answers with the calendar.
+cat >/dev/null
+cat calendar.json

@@ -1,0 +1,128 @@
+//! `prospera route`: lines in, verdicts and evidence out.
+
+use std::process::ExitCode;
+use std::time::Instant;
+
+use prospera::audience::lineage::LineageEvent;
+use prospera::execution::files::Journals;
+use prospera::id::PrincipalId;
+use prospera::policy::PolicyFolder;
+use prospera::routing::Router;
+use prospera::ssot::record::RecordKind;
+use prospera::ssot::store::Store as _;
+use prospera::time::Timestamp;
+
+use crate::args::{Format, RouteArgs};
+use crate::failure::Failure;
+use crate::out::{Out, note, progress};
+use crate::records::each_record;
+use crate::store::{AnyStore, CliRouter, journals_of, secret};
+
+mod control;
+mod input;
+mod run;
+mod scenario;
+pub(crate) mod sessions;
+mod summary;
+mod tally;
+
+pub(crate) use tally::name as verdict_name;
+
+/// Who is recorded to have put the first policy into force.
+pub(crate) const OPERATOR: &str = "operator";
+
+pub(crate) fn run(args: &RouteArgs, out: &mut Out) -> Result<ExitCode, Failure> {
+    let scenario = scenario::Scenario::of(args)?;
+    let folder = PolicyFolder::load(&scenario.policy)?;
+    let keys = folder.keys().map(str::to_owned);
+    let mut lines = input::Lines::open(&scenario.input)?;
+    let (store, continued) = match &scenario.store {
+        None => (AnyStore::volatile(), false),
+        Some(path) => AnyStore::continued(path)?,
+    };
+    let before = store.len()?;
+    if continued && before > 0 {
+        scenario.clock.not_before(last_time(&store, before)?);
+        if args.format == Format::Text {
+            note(format!(
+                "note: continuing a log of {before} records; `--store FILE` begins another"
+            ));
+        }
+    }
+    let journals = scenario.store.as_deref().map(journals_of).transpose()?;
+    let journals = journals.as_deref().map_or(Journals::Volatile, Journals::In);
+    let opened = folder.open(journals, secret(scenario.seed.as_deref())?)?;
+    let sessions =
+        sessions::Sessions::new(opened.identity.clone(), keys.as_deref(), &scenario.base)?;
+    let clock = scenario.clock.clone();
+    let router: CliRouter = match &args.adopt {
+        Some(who) => Router::adopt(opened.engines, opened.rules, store, clock, who.parse()?)?,
+        None => {
+            let operator: PrincipalId = OPERATOR.parse()?;
+            Router::new(opened.engines, opened.rules, store, clock, operator)?
+        }
+    };
+    let mut run = run::Run {
+        router,
+        sessions,
+        catalogue: opened.catalogue,
+        intake: opened.intake,
+        settings: opened.settings,
+        calls_only: args.calls_only,
+        input: lines.name().to_owned(),
+    };
+    let bar = progress(None, "routing");
+    let mut tally = tally::Tally::new(args.by);
+    let began = Instant::now();
+    let limit = args.limit.unwrap_or(u64::MAX);
+    while tally.lines() < limit {
+        let Some(line) = lines.next()? else { break };
+        let done = run.line(&line, &scenario.clock)?;
+        if args.format == Format::Json {
+            out.line(summary::json_line(&line, &done))?;
+        } else if args.verbose {
+            out.line(summary::text_line(&line, &done))?;
+        }
+        tally.take(&run.input, line.number, &done);
+        bar.set_position(tally.lines());
+        scenario.clock.next_line();
+    }
+    bar.finish_and_clear();
+    let states = run
+        .sessions
+        .desks
+        .values()
+        .filter_map(|desk| Some((desk.session().subject().to_string(), desk.state()?)));
+    tally.states(states);
+    let took = began.elapsed();
+    each_record(run.router.store(), before, |record| {
+        if record.kind() == RecordKind::AudienceEvent {
+            let event: LineageEvent = record.read()?;
+            tally.moved(event.from(), event.to());
+        }
+        Ok(())
+    })?;
+    let log = summary::Log {
+        records: run.router.store().len()?,
+        before,
+        place: scenario.store.clone(),
+        bytes: scenario
+            .store
+            .as_ref()
+            .and_then(|path| std::fs::metadata(path).ok())
+            .map(|m| m.len()),
+        took,
+    };
+    match args.format {
+        Format::Text => summary::text(&tally, &log, out)?,
+        Format::Json => out.line(summary::json(&tally, &log))?,
+    }
+    Ok(if args.strict && !tally.all_allowed() { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
+/// The time of the last record.
+fn last_time(store: &AnyStore, length: u64) -> Result<Timestamp, Failure> {
+    let last = store.read(length.saturating_sub(1), 1)?;
+    let Some(stored) = last.first() else { return Ok(Timestamp::default()) };
+    Ok(prospera::ssot::record::Record::decode_sealed(&stored.bytes)?.timestamp())
+}

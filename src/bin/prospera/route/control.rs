@@ -1,0 +1,122 @@
+//! Lines that speak for the host: sessions, facts, the user's words, decisions.
+//!
+//! ```json
+//! {"session": {"token_file": "tokens/alice.jwt"}}
+//! {"session": {"token": "eyJ…"}}
+//! {"session": {"id": "s-1", "subject": "alice"}}
+//! {"user": {"session": "s-1", "text": "Pay the rent."}}
+//! {"fact": {"session": "s-1", "key": "landlord", "value": "DE1", "sources": ["user"]}}
+//! {"decide": {"request": "r-7", "session": "s-1", "by": "s-boss", "grant": true}}
+//! {"review": {"subject": "alice", "by": "s-boss"}}
+//! {"release": {"subject": "alice", "by": "s-boss", "to": "BASE"}}
+//! ```
+
+use prospera::audience::state::State;
+use prospera::id::{FactKey, Name, PrincipalId, SessionId, SubjectId};
+use prospera::identity::PrincipalKind;
+use prospera::provenance::{Sensitivity, SourcePattern};
+use serde::Deserialize;
+
+/// One line of control.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Control {
+    Session(SessionLine),
+    User(UserLine),
+    Fact(FactLine),
+    Decide(DecideLine),
+    Review(ReviewLine),
+    Release(ReleaseLine),
+}
+
+/// Opens a session: by a token, or by the host's word.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct SessionLine {
+    pub(crate) token: Option<String>,
+    pub(crate) token_file: Option<String>,
+    pub(crate) id: Option<SessionId>,
+    pub(crate) subject: Option<SubjectId>,
+    pub(crate) principal: Option<PrincipalId>,
+    pub(crate) kind: Option<PrincipalKind>,
+    pub(crate) roles: Option<Vec<Name>>,
+    pub(crate) consent: Option<bool>,
+}
+
+/// What the user of a session said.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct UserLine {
+    pub(crate) session: SessionId,
+    pub(crate) text: String,
+}
+
+/// A fact to remember.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct FactLine {
+    pub(crate) session: SessionId,
+    pub(crate) key: FactKey,
+    /// Read from the line itself, where numbers are exact.
+    #[serde(default, rename = "value")]
+    pub(crate) _value: serde::de::IgnoredAny,
+    #[serde(default)]
+    pub(crate) sources: Vec<SourcePattern>,
+    #[serde(default)]
+    pub(crate) sensitivity: Sensitivity,
+    pub(crate) context: Option<Name>,
+}
+
+/// A person's answer to a route that was stepped up.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct DecideLine {
+    pub(crate) request: String,
+    pub(crate) session: SessionId,
+    pub(crate) by: SessionId,
+    pub(crate) grant: bool,
+    #[serde(default)]
+    pub(crate) note: String,
+}
+
+/// Governance has reviewed an escalation.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ReviewLine {
+    pub(crate) subject: SubjectId,
+    pub(crate) by: SessionId,
+    #[serde(default)]
+    pub(crate) note: String,
+}
+
+/// Governance lets a subject leave HOLD.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ReleaseLine {
+    pub(crate) subject: SubjectId,
+    pub(crate) by: SessionId,
+    pub(crate) to: State,
+    #[serde(default)]
+    pub(crate) note: String,
+}
+
+const NAMES: [&str; 6] = ["session", "user", "fact", "decide", "review", "release"];
+
+/// Whether a JSON value is a line of control: a map of one such name and a map.
+pub(crate) fn is_control(value: &prospera::value::Value) -> bool {
+    use prospera::value::Value;
+    let Value::Map(entries) = value else { return false };
+    let mut entries = entries.iter();
+    matches!(
+        (entries.next(), entries.next()),
+        (Some((name, Value::Map(_))), None) if NAMES.contains(&&**name)
+    )
+}
+
+/// Reads a line of control.
+pub(crate) fn read(bytes: &[u8]) -> Result<Control, String> {
+    serde_json::from_slice(bytes).map_err(|error| {
+        let text = error.to_string();
+        text.split(" at line").next().unwrap_or_default().to_owned()
+    })
+}

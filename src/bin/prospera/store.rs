@@ -1,0 +1,185 @@
+//! The log a command works on, and the clock it works by.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use prospera::digest::Digest;
+use prospera::execution::files::Journals;
+use prospera::policy::{DefaultEngines, OpenPolicy, PolicyFolder};
+use prospera::routing::Router;
+use prospera::ssot::memory::MemoryStore;
+use prospera::ssot::record::{Head, StreamId};
+use prospera::ssot::redb::RedbStore;
+use prospera::ssot::store::{AppendError, Batch, Committed, Durability, Store, StoreError, Stored};
+use prospera::time::{Clock, FixedClock, SystemClock, Timestamp};
+
+use crate::failure::Failure;
+
+/// A router of the command line.
+pub(crate) type CliRouter = Router<DefaultEngines, AnyStore, CliClock>;
+
+/// A store of either kind.
+pub(crate) struct AnyStore(Box<dyn Store>);
+
+impl AnyStore {
+    /// A log in memory.
+    pub(crate) fn volatile() -> Self {
+        Self(Box::new(MemoryStore::new()))
+    }
+
+    /// The store at `path`, created where there is none. Says whether it was there.
+    pub(crate) fn continued(path: &Path) -> Result<(Self, bool), Failure> {
+        let there = path.exists();
+        let store = if there { RedbStore::open(path) } else { RedbStore::create(path) };
+        Ok((Self(Box::new(store.map_err(in_use)?)), there))
+    }
+
+    /// The store at `path`, to be written.
+    pub(crate) fn writer(path: &Path) -> Result<Self, Failure> {
+        exists(path)?;
+        Ok(Self(Box::new(RedbStore::open(path).map_err(in_use)?)))
+    }
+
+    /// The store at `path`, to be read.
+    pub(crate) fn reader(path: &Path) -> Result<Self, Failure> {
+        exists(path)?;
+        Ok(Self(Box::new(RedbStore::open_read_only(path).map_err(in_use)?)))
+    }
+}
+
+fn exists(path: &Path) -> Result<(), Failure> {
+    if path.is_file() {
+        return Ok(());
+    }
+    let found = if path.is_dir() { "a folder" } else { "nothing" };
+    let place = path.display();
+    Err(Failure::new(format!("expected a store at `{place}`, found {found}"))
+        .help("`prospera route` writes one; in a scenario folder it stands at `out/prospera.redb`"))
+}
+
+fn in_use(error: StoreError) -> Failure {
+    match error {
+        StoreError::InUse { .. } => Failure::new(&error)
+            .help("a store has one writer: wait until the other process is done"),
+        other => other.into(),
+    }
+}
+
+impl Store for AnyStore {
+    fn append(&self, batch: Batch) -> Result<Committed, AppendError> {
+        self.0.append(batch)
+    }
+
+    fn head(&self, stream: &StreamId) -> Result<Head, StoreError> {
+        self.0.head(stream)
+    }
+
+    fn len(&self) -> Result<u64, StoreError> {
+        self.0.len()
+    }
+
+    fn read(&self, from: u64, limit: usize) -> Result<Vec<Stored>, StoreError> {
+        self.0.read(from, limit)
+    }
+
+    fn read_stream(
+        &self,
+        stream: &StreamId,
+        from: u64,
+        limit: usize,
+    ) -> Result<Vec<Stored>, StoreError> {
+        self.0.read_stream(stream, from, limit)
+    }
+
+    fn streams(
+        &self,
+        after: Option<&StreamId>,
+        limit: usize,
+    ) -> Result<Vec<(StreamId, Head)>, StoreError> {
+        self.0.streams(after, limit)
+    }
+
+    fn payload(&self, digest: &Digest) -> Result<Option<Arc<[u8]>>, StoreError> {
+        self.0.payload(digest)
+    }
+
+    fn durability(&self) -> Durability {
+        self.0.durability()
+    }
+}
+
+/// The system's clock, or one that moves from line to line.
+#[derive(Debug, Clone)]
+pub(crate) enum CliClock {
+    System,
+    Fixed { clock: Arc<FixedClock>, step: u64 },
+}
+
+impl CliClock {
+    pub(crate) fn fixed(start: Timestamp, step: u64) -> Self {
+        Self::Fixed { clock: Arc::new(FixedClock::new(start)), step }
+    }
+
+    pub(crate) fn at(now: Option<u64>) -> Self {
+        now.map_or(Self::System, |now| Self::fixed(Timestamp::from_millis(now), 0))
+    }
+
+    /// Moves on to the next line.
+    pub(crate) fn next_line(&self) {
+        if let Self::Fixed { clock, step } = self {
+            clock.advance_millis(*step);
+        }
+    }
+
+    /// A fixed clock never stands before the log it continues.
+    pub(crate) fn not_before(&self, last: Timestamp) {
+        if let Self::Fixed { clock, step } = self
+            && clock.now() <= last
+        {
+            clock.set(last.plus_millis((*step).max(1)));
+        }
+    }
+}
+
+impl Clock for CliClock {
+    fn now(&self) -> Timestamp {
+        match self {
+            Self::System => SystemClock.now(),
+            Self::Fixed { clock, .. } => clock.now(),
+        }
+    }
+}
+
+/// Where the modules of a store keep their journals.
+pub(crate) fn journals_of(store: &Path) -> Result<PathBuf, Failure> {
+    let mut name = store.as_os_str().to_owned();
+    name.push(".modules");
+    let folder = PathBuf::from(name);
+    std::fs::create_dir_all(&folder).map_err(|error| {
+        Failure::new(format!("the folder `{}` cannot be created: {error}", folder.display()))
+    })?;
+    Ok(folder)
+}
+
+/// 32 bytes for the mint: derived from a seed, or from the system's randomness.
+pub(crate) fn secret(seed: Option<&str>) -> Result<[u8; 32], Failure> {
+    if let Some(seed) = seed {
+        return Ok(*prospera::digest::Domain::Other.hash(seed.as_bytes()).as_bytes());
+    }
+    let mut secret = [0; 32];
+    getrandom::fill(&mut secret).map_err(|error| {
+        Failure::new(format!("the system gives no randomness for tokens: {error}"))
+    })?;
+    Ok(secret)
+}
+
+/// A policy folder opened beside an existing store.
+pub(crate) fn open_beside(
+    store: &Path,
+    policy: &Path,
+) -> Result<(OpenPolicy, Option<String>), Failure> {
+    let folder = PolicyFolder::load(policy)?;
+    let keys = folder.keys().map(str::to_owned);
+    let journals = journals_of(store)?;
+    Ok((folder.open(Journals::In(&journals), secret(None)?)?, keys))
+}

@@ -1,0 +1,42 @@
+//! `prospera verify`: the whole log, in constant memory.
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use prospera::ssot::verify::{VerifyError, verify};
+
+use crate::failure::Failure;
+use crate::out::{Out, progress};
+use crate::store::AnyStore;
+
+pub(crate) fn run(path: &Path, out: &mut Out) -> Result<ExitCode, Failure> {
+    let place = path.display();
+    let store = AnyStore::reader(path)?;
+    let bar = progress(Some(0), "verifying");
+    let result = verify(&store, |step| {
+        bar.set_length(step.total);
+        bar.set_position(step.verified);
+    });
+    bar.finish_and_clear();
+    match result {
+        Ok(report) => {
+            let last = report.last.map_or_else(|| "none".to_owned(), |last| last.to_string());
+            out.line(format!(
+                "{place}: sound, {} records in {} streams, last record {last}",
+                report.records, report.streams
+            ))?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Err(VerifyError::Fault(fault)) => {
+            out.line(format!("{place}: NOT sound"))?;
+            out.line(format!("first fault: {fault}"))?;
+            Ok(ExitCode::FAILURE)
+        }
+        Err(VerifyError::Store(error)) => {
+            out.line(format!("{place}: NOT sound"))?;
+            out.line(format!("the store cannot be read: {error}"))?;
+            Ok(ExitCode::FAILURE)
+        }
+        Err(error) => Err(error.into()),
+    }
+}
