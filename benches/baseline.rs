@@ -48,8 +48,7 @@ fn hash() -> blake3::Hash {
 fn base() -> Audience<Base> {
     let records = vec![sealed_admission()];
     let audience = AnyAudience::replay("alice".parse().unwrap(), &records).unwrap();
-    let AnyAudience::Base(audience) = audience else { panic!("in {}", audience.state()) };
-    audience
+    audience.try_into().unwrap()
 }
 
 /// The record of INIT → BASE, from a world whose desk was opened.

@@ -180,7 +180,7 @@ fn main() -> Result<(), Failure> {
     let router = Router::new(engines, rules, MemoryStore::new(), clock, "operator".parse()?)?;
     let mut desk = router.open(alice)?;
     let intent = catalogue.intent(request(Reserve::ID, &[("room", "red".into())])?)?;
-    let routed = router.route(&mut desk, intent.into())?;
-    println!("typed: {} {}", routed.verdict, routed.output.map(|o| o.value).unwrap_or(Value::Null));
+    let done = router.route(&mut desk, intent.into())?;
+    println!("typed: {} {}", done.verdict, done.output.map_or(Value::Null, |o| o.value));
     Ok(())
 }

@@ -129,11 +129,8 @@ fn main() -> Result<(), Failure> {
     let router = Router::new(engines, rules, store, clock, "operator".parse()?)?;
     let mut desk = router.open(alice)?;
     let intent = catalogue.intent(request("note.read", &[("name", "today".into())])?)?;
-    let routed = router.route(&mut desk, intent.into())?;
+    let done = router.route(&mut desk, intent.into())?;
     let report = verify(router.store(), |_| {})?;
-    println!(
-        "{}, {} records verified in {} streams",
-        routed.verdict, report.records, report.streams
-    );
+    println!("{}, {} records verified in {} streams", done.verdict, report.records, report.streams);
     Ok(())
 }

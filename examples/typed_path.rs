@@ -154,6 +154,7 @@ fn walk(
             snapshot: SnapshotId::new(Digest::ZERO),
             pins: rules.pins.digest(),
             standing: Consensus::NONE,
+            wait_until: BEGIN.plus_millis(60_000),
             now: BEGIN,
         },
     );

@@ -62,7 +62,7 @@ proptest! {
     ) {
         for bytes in [record.bytes().to_vec(), block.to_canonical(), event.to_canonical()] {
             let mut changed = bytes.clone();
-            changed[at.index(bytes.len())] = to;
+            *changed.get_mut(at.index(bytes.len())).unwrap() = to;
             properties::record_bytes(&bytes)?;
             properties::record_bytes(&changed)?;
         }
@@ -121,7 +121,7 @@ proptest! {
             record.read::<prospera::audience::lineage::LineageEvent>().unwrap().to()
         });
         prop_assert_eq!(audience.state(), last.unwrap_or(State::Init));
-        prop_assert!(events.windows(2).all(|two| two[0].to() == two[1].from()));
+        prop_assert!(events.iter().zip(events.iter().skip(1)).all(|(a, b)| a.to() == b.from()));
     }
 
     #[test]
@@ -238,7 +238,9 @@ mod files {
     }
 
     fn policy_file(seed: &[u8]) -> (FileKind, &str) {
-        (FileKind::ALL[usize::from(seed[0] % 9)], std::str::from_utf8(&seed[1..]).unwrap())
+        let (first, text) = seed.split_first().unwrap();
+        let kind = FileKind::ALL.get(usize::from(first % 9)).unwrap();
+        (*kind, std::str::from_utf8(text).unwrap())
     }
 
     /// Seeds are what they are named for: a fuzzer that starts from files that do not
@@ -250,9 +252,15 @@ mod files {
             files_load_soundly(kind, text).unwrap();
             assert!(kind.load(text).is_some(), "{kind:?}");
         }
-        seeds("json").iter().for_each(|seed| json_agrees(seed).unwrap());
-        seeds("record").iter().for_each(|seed| properties::record_bytes(seed).unwrap());
-        seeds("route").iter().for_each(|seed| routes_from_bytes(seed).unwrap());
+        for seed in seeds("json") {
+            json_agrees(&seed).unwrap();
+        }
+        for seed in seeds("record") {
+            properties::record_bytes(&seed).unwrap();
+        }
+        for seed in seeds("route") {
+            routes_from_bytes(&seed).unwrap();
+        }
     }
 
     proptest! {
@@ -289,7 +297,7 @@ mod files {
         ) {
             let mut changed = seed;
             let at = at.index(changed.len());
-            changed[at] = to;
+            *changed.get_mut(at).unwrap() = to;
             routes_from_bytes(&changed)?;
         }
     }
