@@ -157,6 +157,7 @@ impl Route<layers::Received> {
             timestamp: reception.now,
             routing_id: None,
             intent: submission.digest(),
+            objective: submission.intent().map(|intent| intent.objective().hash()),
             flags: SafetyFlags::NONE,
             raised: SafetyFlags::NONE,
             consensus: reception.standing,

@@ -29,7 +29,7 @@ pub fn trace_entry() -> impl Strategy<Value = TraceEntry> + Clone {
 /// Any evidence block without a Governance Token: only its mint makes one.
 pub fn evidence_block() -> impl Strategy<Value = EvidenceBlock> + Clone {
     let route = (verdict(), timestamp(), of(digest()), digest(), flags(), flags(), consensus());
-    let path = (of(named()), of(named()), of(named()), safety_mode());
+    let path = (of(named()), of(named()), of(named()), safety_mode(), of(digest()));
     let who = (named(), named(), of(named()), state(), 0..=3_u8);
     let found = (digest(), digest(), risk(), risk(), drift(), narrowing());
     let after = (of(digest()), of(digest()), of(name()), of(timestamp()));
@@ -39,6 +39,7 @@ pub fn evidence_block() -> impl Strategy<Value = EvidenceBlock> + Clone {
             timestamp: route.1,
             routing_id: route.2.map(RoutingId::from_digest),
             intent: route.3,
+            objective: path.4,
             flags: route.4,
             raised: route.5,
             consensus: route.6,
