@@ -21,6 +21,7 @@ pub mod desk;
 pub mod engines;
 pub mod evidence;
 pub mod layers;
+pub mod payloads;
 pub mod pins;
 pub mod route;
 pub mod router;

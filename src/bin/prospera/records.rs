@@ -66,6 +66,10 @@ pub(crate) fn each_record<S: Store + ?Sized>(
                 Failure::new(format!("record {from} cannot be read: {error}"))
                     .help("`prospera verify` names the first record that is wrong")
             })?;
+            if record.digest() != stored.digest {
+                return Err(Failure::new(format!("record {from} was changed"))
+                    .help("`prospera verify` says what was expected and what was found"));
+            }
             from = from.saturating_add(1);
             visit(record)?;
         }

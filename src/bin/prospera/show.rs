@@ -4,8 +4,8 @@ use std::process::ExitCode;
 
 use prospera::id::LayerId;
 use prospera::provenance::Sensitivity;
+use prospera::routing::payloads::{self, PayloadError};
 use prospera::routing::{Outcome, OutcomeStatus, StepResult};
-use prospera::ssot::store::Store as _;
 use serde_json::json;
 
 use crate::args::{Format, ShowArgs};
@@ -22,10 +22,10 @@ pub(crate) fn run(args: &ShowArgs, out: &mut Out) -> Result<ExitCode, Failure> {
     let store = AnyStore::reader(&args.store)?;
     let route = find_route(&store, &args.route)?;
     let outcome = outcome_of(&store, &route.record)?;
-    let intent = match store.payload(&route.block.intent)? {
-        Some(bytes) => read_intent(&bytes).ok(),
-        None => None,
-    };
+    let kept = payloads::intent(&store, &route.block).map_err(changed)?;
+    let intent = kept.and_then(|bytes| read_intent(&bytes).ok());
+    let objective = payloads::objective(&store, &route.block).map_err(changed)?;
+    let objective = objective.map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
     if args.format == Format::Json {
         let arguments: serde_json::Value = intent
             .iter()
@@ -42,16 +42,26 @@ pub(crate) fn run(args: &ShowArgs, out: &mut Out) -> Result<ExitCode, Failure> {
             "record": route.record.digest(),
             "index": route.record.index(),
             "evidence": route.block,
+            "objective": objective,
             "arguments": arguments,
             "outcome": outcome,
         }))?;
         return Ok(ExitCode::SUCCESS);
     }
     head(&route, intent.as_ref(), out)?;
+    if let Some(objective) = &objective {
+        out.line(format!("  objective  {}", plain(objective, SHOWN)))?;
+    }
     arguments(intent.as_ref(), out)?;
     layers(&route, outcome.as_ref(), out)?;
     tail(&route, outcome.as_ref(), out)?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// What is kept is not what the evidence names: nothing of it is shown.
+fn changed(error: PayloadError) -> Failure {
+    Failure::new(error.to_string())
+        .help("`prospera verify` names the first record that is affected")
 }
 
 fn head(route: &RouteRecord, intent: Option<&ReadIntent>, out: &mut Out) -> Result<(), Failure> {

@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::process::ExitCode;
 
+use prospera::routing::payloads::verify_payloads;
 use prospera::ssot::verify::{VerifyError, verify};
 
 use crate::failure::Failure;
@@ -20,11 +21,24 @@ pub(crate) fn run(path: &Path, out: &mut Out) -> Result<ExitCode, Failure> {
     bar.finish_and_clear();
     match result {
         Ok(report) => {
+            let payloads = match verify_payloads(&store) {
+                Ok(payloads) => payloads,
+                Err((index, fault)) => {
+                    out.line(format!("{place}: NOT sound"))?;
+                    out.line(format!("first fault: record {index}: {fault}"))?;
+                    return Ok(ExitCode::FAILURE);
+                }
+            };
             let last = report.last.map_or_else(|| "none".to_owned(), |last| last.to_string());
             out.line(format!(
                 "{place}: sound, {} records in {} streams, last record {last}",
                 report.records, report.streams
             ))?;
+            let erased = match payloads.erased {
+                0 => String::new(),
+                erased => format!(", {erased} erased"),
+            };
+            out.line(format!("{} payloads are those the evidence names{erased}", payloads.sound))?;
             Ok(ExitCode::SUCCESS)
         }
         Err(VerifyError::Fault(fault)) => {
