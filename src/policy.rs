@@ -110,7 +110,7 @@ pub enum PolicyError {
         why: String,
     },
     /// A file that has no meaning in a policy folder.
-    #[error("`{place}` has no meaning in a policy folder{}", nearest(.meant))]
+    #[error("`{place}` has no meaning in a policy folder{}", nearest(*.meant))]
     Unknown {
         /// Where.
         place: String,
@@ -128,7 +128,7 @@ pub enum PolicyError {
     Modules(#[from] ModulesError),
 }
 
-fn nearest(meant: &Option<&'static str>) -> String {
+fn nearest(meant: Option<&'static str>) -> String {
     meant.map_or_else(String::new, |name| format!("; nearest: `{name}`"))
 }
 

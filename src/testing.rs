@@ -22,7 +22,7 @@
 //!
 #![cfg_attr(
     feature = "proptest",
-    doc = r#"
+    doc = r"
 A property test of one's own module is five lines:
 
 ```
@@ -34,7 +34,7 @@ proptest!(|(requests in prop::collection::vec(strategy::request(&Setup::sample()
     properties::routes_are_sound(&world, requests)?;
 });
 ```
-"#
+"
 )]
 
 use std::string::{String, ToString};
@@ -57,6 +57,7 @@ pub struct Broken {
 
 impl Broken {
     /// Says that `property` does not hold, and what was found.
+    #[expect(clippy::needless_pass_by_value, reason = "errors and texts as they come")]
     pub fn new(property: &'static str, what: impl ToString) -> Self {
         Self { property, what: what.to_string() }
     }

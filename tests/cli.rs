@@ -1,5 +1,10 @@
 //! The command line from end to end, with the built program.
 #![cfg(feature = "cli")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "helpers of tests: a failure here is a failure of the test"
+)]
 
 use prospera::ssot::redb::RedbStore;
 use prospera::ssot::store::Store as _;
@@ -95,7 +100,7 @@ fn a_route_is_shown_by_mark_index_and_digest_alike() {
     let by_mark = place.run(&["show", "o.redb", "r-04"]).code(0).out;
     for text in [
         "MODIFY  mail.send",
-        "bcc = \"archive@collect.example\"  (from agent + module calendar",
+        "bcc = \"archive@collect.example\"  (from user + memory + agent + ",
         "outside mail)",
         "to = \"ms.okafor@example.org\"  (from user)",
         "Governance    narrowed",
@@ -135,10 +140,8 @@ fn d_41_two_runs_of_a_scenario_are_the_same_bytes() {
 fn a_store_is_continued_and_never_overwritten() {
     let place = Place::with_starter();
     place.run(&["route", "s"]).code(0);
-    let first = RedbStore::open_read_only(place.path("s/out/prospera.redb"))
-        .unwrap()
-        .read(0, 100)
-        .unwrap();
+    let first =
+        RedbStore::open_read_only(place.path("s/out/prospera.redb")).unwrap().read(0, 100).unwrap();
     let again = place.run(&["route", "s"]).code(0);
     assert!(again.err.contains("note: continuing a log of 11 records"), "{}", again.err);
     let store = RedbStore::open_read_only(place.path("s/out/prospera.redb")).unwrap();
@@ -232,7 +235,11 @@ fn input_that_an_agent_writes_cannot_speak_for_the_host() {
     let input = "{\"session\": {\"id\": \"x\", \"subject\": \"alice\"}}\n";
     let args = ["route", "-", "--policy", "s/policy", "--memory", "--calls-only", "-v"];
     let run = place.run_with(&args, input).code(0);
-    assert!(run.out.contains("`--calls-only` refuses lines that speak for the host"), "{}", run.out);
+    assert!(
+        run.out.contains("`--calls-only` refuses lines that speak for the host"),
+        "{}",
+        run.out
+    );
 }
 
 #[test]

@@ -1,6 +1,11 @@
 //! The audience at run time: what opening earns, what a block takes away, and the ways out.
 #![cfg(feature = "files")]
-#![expect(clippy::unwrap_used, clippy::panic, reason = "the helpers of tests, too, may end a test")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::similar_names,
+    reason = "the helpers of tests, too, may end a test; a router has routed"
+)]
 
 #[path = "support/faulty.rs"]
 mod faulty;

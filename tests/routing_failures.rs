@@ -1,7 +1,11 @@
 //! The failure modes of IRM §5, the forbidden operations of IRM §7, and stores and modules
 //! that fail: each is tried.
 #![cfg(feature = "files")]
-#![expect(clippy::unwrap_used, clippy::panic, reason = "the helpers of tests, too, may end a test")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::similar_names,
+    reason = "the helpers of tests, too, may end a test; a router has routed"
+)]
 
 #[path = "support/faulty.rs"]
 mod faulty;
@@ -27,7 +31,7 @@ use prospera::safety::{PostureInput, SafetyDecision, SafetyEngine, SafetyFinding
 use prospera::ssot::ledger::{Ledger, LedgerError};
 use prospera::ssot::memory::MemoryStore;
 use prospera::ssot::record::{Draft, Head, RecordKind, StreamId, StreamKind};
-use prospera::ssot::store::{AppendError, Batch, Store};
+use prospera::ssot::store::{AppendError, Batch};
 use prospera::time::Timestamp;
 use prospera::verdict::{
     Consensus, EnvelopeVerdict, KernelVerdict, Reason, ReasonCode, SafetyMode, Verdict,
@@ -217,7 +221,7 @@ fn irm_7_1_skipping_memory_or_safety() {
 
 /// IRM-7.2: without a token there is no path. A token of another mint, for another table,
 /// another state, another mode, or too old is none. (Using one twice does not compile:
-/// tests/ui/routing/token_twice.rs; making one does not either: forge_token.)
+/// `tests/ui/routing/token_twice.rs`; making one does not either: `forge_token.rs`.)
 ///
 /// IRM-3.4.3.
 #[test]
@@ -231,7 +235,7 @@ fn irm_7_2_executing_without_governance_approval() {
     let changed = world.changed(|s| s.table = s.table.replace("notes", "other"));
     let other_table = changed.rules().table;
     let now = world.now();
-    let tries: [(&str, &dyn Fn(Walk<'_>) -> Vec<ReasonCode>); 4] = [
+    let tries: [Try<'_>; 4] = [
         ("forged", &|w| w.plan(&rules.table, State::Verified, &other_mint, now)),
         ("another table", &|w| w.plan(&other_table, State::Verified, &rules.mint, now)),
         ("another state", &|w| w.plan(&rules.table, State::Base, &rules.mint, now)),
@@ -255,6 +259,9 @@ fn irm_7_2_executing_without_governance_approval() {
         [ReasonCode::TokenInvalid]
     );
 }
+
+/// What is tried, and how the Pipeline answers.
+type Try<'a> = (&'a str, &'a dyn Fn(Walk<'_>) -> Vec<ReasonCode>);
 
 /// A route that Governance has passed, by hand.
 struct Walk<'a> {
@@ -393,7 +400,7 @@ fn irm_7_4_unauthorized_re_routing() {
     assert!(one.commit(&receipt).is_ok());
 }
 
-/// IRM-7.5 has tests of its own: tests/routing_parallel.rs. Here: one that is open.
+/// IRM-7.5 has tests of its own: `tests/routing_parallel.rs`. Here: one that is open.
 #[test]
 fn irm_7_5_parallel_routing_attempts() {
     let (world, store, router, mut desk) = open();

@@ -1,7 +1,12 @@
 //! No parallel routing (IRM-7.5, D-26): not in several threads, and not in several
 //! processes. What refuses is the store's compare-and-append.
 #![cfg(feature = "files")]
-#![expect(clippy::unwrap_used, clippy::panic, reason = "the helpers of tests, too, may end a test")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::similar_names,
+    reason = "the helpers of tests, too, may end a test; a router has routed"
+)]
 
 #[path = "support/files.rs"]
 mod files;

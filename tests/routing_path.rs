@@ -1,6 +1,10 @@
 //! A whole intent end to end, and how every layer ends one.
 #![cfg(feature = "files")]
-#![expect(clippy::unwrap_used, clippy::panic, reason = "the helpers of tests, too, may end a test")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::similar_names,
+    reason = "the helpers of tests, too, may end a test; a router has routed"
+)]
 
 #[path = "support/world.rs"]
 mod world;

@@ -103,6 +103,12 @@ impl Submission {
     }
 }
 
+impl From<Intent> for Submission {
+    fn from(intent: Intent) -> Self {
+        Self::Intent(intent)
+    }
+}
+
 impl From<Malformed> for Submission {
     fn from(malformed: Malformed) -> Self {
         Self::Malformed(malformed)

@@ -24,7 +24,7 @@ struct Place {
 pub(super) struct Places<'a> {
     file: String,
     text: &'a str,
-    places: Vec<Place>,
+    found: Vec<Place>,
 }
 
 impl<'a> Places<'a> {
@@ -34,16 +34,16 @@ impl<'a> Places<'a> {
         if let Ok(table) = DeTable::parse(text) {
             walk_table(table.get_ref(), "", None, &mut places);
         }
-        Self { file, text, places }
+        Self { file, text, found: places }
     }
 
-    /// An error at the text `found` under `path`, in the entry of `owner` where one is
+    /// An error at the text `wanted` under `path`, in the entry of `owner` where one is
     /// given; at the entry, or at the file's start, when it is not found.
     pub(super) fn error(
         &self,
         owner: Option<&str>,
         path: &str,
-        found: &str,
+        wanted: &str,
         message: String,
     ) -> FileError {
         let mine = |place: &&Place| owner.is_none() || place.owner.as_deref() == owner;
@@ -51,8 +51,8 @@ impl<'a> Places<'a> {
             place.path == path
                 || place.path.strip_prefix(path).is_some_and(|rest| rest.starts_with('.'))
         };
-        let exact = self.places.iter().filter(mine).filter(under).find(|p| p.text == found);
-        let entry = || self.places.iter().find(|place| Some(&*place.text) == owner);
+        let exact = self.found.iter().filter(mine).filter(under).find(|p| p.text == wanted);
+        let entry = || self.found.iter().find(|place| Some(&*place.text) == owner);
         let span = exact.or_else(entry).map_or(0..0, |place| place.span.clone());
         FileError::at(&self.file, self.text, span, message)
     }

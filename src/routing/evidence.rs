@@ -9,6 +9,7 @@
 //! | timestamp | `u64` ms | 6.7 |
 //! | Routing ID | optional digest; none when Step 2 was not reached | 6.1 |
 //! | Intent Hash | digest; of the raw bytes when they are no intent | 6.2 |
+//! | User Objective Hash | optional digest; none when it is no intent | |
 //! | flags at Step 2, flags raised later | `u32`, `u32` | 6.3 |
 //! | consensus | `u16` | |
 //! | Governance Token | optional: 16 bytes id, tag digest | 6.4 |
@@ -41,6 +42,7 @@
 //! | `0100000000000000` | timestamp: 1 ms |
 //! | `00` | Routing ID: none |
 //! | `02020202020202020202020202020202 02020202020202020202020202020202` | Intent Hash |
+//! | `00` | User Objective Hash: none |
 //! | `00000000` | flags: none |
 //! | `00000000` | flags raised later: none |
 //! | `0800` | consensus: the Intent Engine dissents |
@@ -162,6 +164,9 @@ pub struct EvidenceBlock {
     pub routing_id: Option<RoutingId>,
     /// The Intent Hash, or the digest of bytes that are no intent.
     pub intent: Digest,
+    /// The User Objective Hash; none when it is no intent. With the other components it
+    /// lets anybody compute the Routing ID again (D-23).
+    pub objective: Option<Digest>,
     /// The safety flags known at Step 2.
     pub flags: SafetyFlags,
     /// Flags raised later (D-23).
@@ -227,6 +232,7 @@ impl Encode for EvidenceBlock {
             .value(&self.timestamp)
             .option(self.routing_id.as_ref())
             .digest(&self.intent)
+            .option(self.objective.as_ref())
             .value(&self.flags)
             .value(&self.raised)
             .value(&self.consensus)
@@ -262,6 +268,7 @@ impl Decode for EvidenceBlock {
             timestamp: input.value()?,
             routing_id: input.option()?,
             intent: input.digest()?,
+            objective: input.option()?,
             flags: input.value()?,
             raised: input.value()?,
             consensus: input.value()?,

@@ -157,6 +157,7 @@ impl Route<layers::Received> {
             timestamp: reception.now,
             routing_id: None,
             intent: submission.digest(),
+            objective: submission.intent().map(|intent| intent.objective().hash()),
             flags: SafetyFlags::NONE,
             raised: SafetyFlags::NONE,
             consensus: reception.standing,
@@ -632,3 +633,6 @@ impl<P: Position> fmt::Debug for Route<P> {
 pub(super) fn intent_of(core: &Core) -> Option<&Intent> {
     core.submission.intent()
 }
+
+#[cfg(test)]
+mod tests;

@@ -167,7 +167,10 @@ mod tests {
         assert_eq!(text.lines().count(), 2);
         let first = text.lines().next().unwrap();
         let record = store.read_stream(&stream("s-1"), 0, 1).unwrap();
-        let hex: String = record[0].bytes.iter().map(|b| format!("{b:02x}")).collect();
+        let mut hex = String::new();
+        for byte in &*record[0].bytes {
+            write!(hex, "{byte:02x}").unwrap();
+        }
         assert!(first.contains(&format!(r#""record":"{hex}""#)), "{first}");
         assert!(first.contains(r#""kind":"outcome""#) && first.contains(r#""sequence":0"#));
         assert!(out.join("ssot/intent/routing/%2E.%2Fa%20b.jsonl").is_file(), "no way up");

@@ -405,6 +405,7 @@ impl<'a> Arbitrary<'a> for EvidenceBlock {
             timestamp: u.arbitrary()?,
             routing_id: u.arbitrary()?,
             intent: u.arbitrary()?,
+            objective: u.arbitrary()?,
             flags: u.arbitrary()?,
             raised: u.arbitrary()?,
             consensus: u.arbitrary()?,

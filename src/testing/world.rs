@@ -34,7 +34,9 @@ use crate::execution::{
     Call, Contract, ContractError, ContractParts, DynModule, Execution, IdempotencyKey, Output,
     Reconciled, Registry, Version,
 };
-use crate::governance::{Governor, Kinds, Policy, PolicyParts, Rule, TokenMint, kernel_digest};
+use crate::governance::{
+    DEFAULT_TIMEOUT_SECONDS, Governor, Kinds, Policy, PolicyParts, Rule, TokenMint, kernel_digest,
+};
 use crate::id::{KindId, LayerId, ModuleId, Name};
 use crate::identity::{
     HostClaims, IdentityPolicy, IdentitySystem, PrincipalKind, Session, VerifiedClaims,
@@ -288,6 +290,7 @@ pub fn rule(id: &str, effect: Verdict, kind: &str) -> Result<Rule, Failure> {
     rule.rules_on_drift = true;
     if effect == Verdict::StepUp {
         rule.then.approver = Some(GOVERNOR.parse()?);
+        rule.then.timeout_seconds = Some(DEFAULT_TIMEOUT_SECONDS);
     }
     Ok(rule)
 }
@@ -477,6 +480,27 @@ pub fn session(
     Ok(Session::open(claims, now, policy)?)
 }
 
+/// A request of alice's session `s-1`, every argument typed by her.
+///
+/// # Errors
+/// None that depends on an input.
+pub fn request(kind: &str, arguments: &[(&str, Value)]) -> Result<Request, Failure> {
+    let label = Label::from(Source::User);
+    let arguments = arguments.iter().map(|(name, value)| {
+        ((*name).into(), Argument { value: value.clone(), label: label.clone() })
+    });
+    Ok(Request {
+        kind: kind.into(),
+        subject: "alice".parse()?,
+        session: "s-1".parse()?,
+        request: None,
+        objective: Objective::new("Do what I asked for."),
+        arguments: arguments.collect::<BTreeMap<_, _>>(),
+        reads: Vec::new(),
+        snapshot: None,
+    })
+}
+
 impl World {
     /// Opens a person's session.
     ///
@@ -506,20 +530,8 @@ impl World {
         objective: &str,
         arguments: &[(&str, Value)],
     ) -> Result<Submission, Failure> {
-        let label = Label::from(Source::User);
-        let arguments = arguments.iter().map(|(name, value)| {
-            ((*name).into(), Argument { value: value.clone(), label: label.clone() })
-        });
-        let request = Request {
-            kind: kind.into(),
-            subject: "alice".parse()?,
-            session: "s-1".parse()?,
-            request: None,
-            objective: Objective::new(objective),
-            arguments: arguments.collect::<BTreeMap<_, _>>(),
-            reads: Vec::new(),
-            snapshot: None,
-        };
+        let mut request = request(kind, arguments)?;
+        request.objective = Objective::new(objective);
         self.catalogue.intent(request).map(Submission::Intent).map_err(|e| e.to_string().into())
     }
 }

@@ -4,6 +4,8 @@
     unreachable_pub,
     clippy::allow_attributes,
     clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::struct_field_names,
     reason = "shared by several test crates, each of which uses a part of it"
 )]
 

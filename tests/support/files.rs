@@ -92,7 +92,9 @@ fn frame(tag: u8, parts: &[&[u8]], out: &mut Vec<u8>) {
     let length: usize = parts.iter().map(|part| part.len()).sum();
     out.push(tag);
     out.extend(u32::try_from(length).unwrap().to_le_bytes());
-    parts.iter().for_each(|part| out.extend(*part));
+    for part in parts {
+        out.extend(*part);
+    }
 }
 
 fn stored(record: &Record) -> Stored {

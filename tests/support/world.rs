@@ -8,6 +8,7 @@
     clippy::allow_attributes,
     clippy::unwrap_used,
     clippy::panic,
+    clippy::unused_self,
     reason = "shared by several test crates, each of which uses a part of it"
 )]
 

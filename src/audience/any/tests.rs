@@ -483,7 +483,7 @@ fn asm2_9_7_an_envelope_block_is_on_record_and_escalates_where_it_may() {
     let block = EnvelopeVerdict::mint(EnvelopeDecision::Block, Domain::Envelope.hash(b"e"));
     for from in State::ALL {
         let (mut log, audience) = reach(from);
-        let change = audience.blocked(&block, Risk::MAX).unwrap();
+        let change = audience.blocked(&block, Risk::MAX, None).unwrap();
         assert!(matches!(change.entries()[0], Entry::Blocked(b) if b.state == from));
         let after = log.commit(change);
         let stays = matches!(from, State::Init | State::Hold | State::Escalated);
@@ -495,7 +495,29 @@ fn asm2_9_7_an_envelope_block_is_on_record_and_escalates_where_it_may() {
         assert!(answer.is_err());
     }
     let allow = EnvelopeVerdict::mint(EnvelopeDecision::Limit, Digest::ZERO);
-    assert!(reach(State::Base).1.blocked(&allow, Risk::ZERO).is_err());
+    assert!(reach(State::Base).1.blocked(&allow, Risk::ZERO, None).is_err());
+}
+
+/// D-5, ASM2-7.4, ASM2-7.6: a block does not hide the violation that came with it. INIT
+/// escalates for it, and elsewhere the gravest cause is the one on record.
+#[test]
+fn asm2_7_6_a_block_with_a_violation_escalates_for_the_violation() {
+    let block = EnvelopeVerdict::mint(EnvelopeDecision::Block, Domain::Envelope.hash(b"e"));
+    for from in State::ALL {
+        let (mut log, audience) = reach(from);
+        let found = ConstitutionalViolation::of(&violation());
+        let change = audience.blocked(&block, Risk::MAX, found).unwrap();
+        assert!(matches!(change.entries()[0], Entry::Blocked(b) if b.state == from));
+        let cause = change.events().next().map(LineageEvent::cause).cloned();
+        let expected = match from {
+            State::Init => Some(Cause::Violation { rule: 3, kernel: violation().digest() }),
+            State::Hold | State::Escalated => None,
+            _ => Some(Cause::Escalation(EscalationTrigger::ConstitutionalViolation)),
+        };
+        assert_eq!(cause, expected, "{from}");
+        let after = log.commit(change).state();
+        assert_eq!(after, if from == State::Hold { from } else { State::Escalated });
+    }
 }
 
 #[test]

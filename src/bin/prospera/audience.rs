@@ -36,7 +36,7 @@ pub(crate) fn run(args: &AudienceArgs, out: &mut Out) -> Result<ExitCode, Failur
     if !known.contains(subject) {
         let near = known
             .iter()
-            .map(|name| (strsim(subject, name), name))
+            .map(|name| (strsim::damerau_levenshtein(subject, name), name))
             .filter(|(far, name)| *far <= name.len().max(subject.len()) / 3)
             .min();
         let failure = Failure::new(format!("the log has no subject `{subject}`"));
@@ -86,22 +86,4 @@ fn event(record: &Record) -> Result<String, Failure> {
         }
         _ => "another record".to_owned(),
     })
-}
-
-/// Edit distance: insertions, deletions and substitutions (Levenshtein).
-fn strsim(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.chars().enumerate() {
-        let mut corner = i;
-        let mut left = i.saturating_add(1);
-        let mut next = vec![left];
-        for (y, up) in b.iter().zip(row.iter().skip(1)) {
-            let here = if x == *y { corner } else { corner.min(left).min(*up).saturating_add(1) };
-            next.push(here);
-            (corner, left) = (*up, here);
-        }
-        row = next;
-    }
-    row.last().copied().unwrap_or(0)
 }

@@ -55,12 +55,11 @@ pub(crate) fn run(args: &RouteArgs, out: &mut Out) -> Result<ExitCode, Failure> 
     let sessions =
         sessions::Sessions::new(opened.identity.clone(), keys.as_deref(), &scenario.base)?;
     let clock = scenario.clock.clone();
-    let router: CliRouter = match &args.adopt {
-        Some(who) => Router::adopt(opened.engines, opened.rules, store, clock, who.parse()?)?,
-        None => {
-            let operator: PrincipalId = OPERATOR.parse()?;
-            Router::new(opened.engines, opened.rules, store, clock, operator)?
-        }
+    let router: CliRouter = if let Some(who) = &args.adopt {
+        Router::adopt(opened.engines, opened.rules, store, clock, who.parse()?)?
+    } else {
+        let operator: PrincipalId = OPERATOR.parse()?;
+        Router::new(opened.engines, opened.rules, store, clock, operator)?
     };
     let mut run = run::Run {
         router,

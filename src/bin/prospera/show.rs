@@ -146,7 +146,7 @@ fn layers(route: &RouteRecord, outcome: Option<&Outcome>, out: &mut Out) -> Resu
     let left: Vec<String> = LayerId::ALL
         .iter()
         .filter(|layer| {
-            !reached.contains(layer) && !(outcome.is_some() || route.block.opens_route())
+            !(reached.contains(layer) || outcome.is_some() || route.block.opens_route())
         })
         .map(ToString::to_string)
         .collect();

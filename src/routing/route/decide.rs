@@ -234,10 +234,10 @@ fn plan<E: PipelineEngine + ?Sized>(
 
 /// Every verdict names its rule, also the one that lets pass.
 fn named(mut reasons: Vec<Reason>, rule: Option<RuleId>, code: ReasonCode) -> Vec<Reason> {
-    if let Some(rule) = rule {
-        if !reasons.iter().any(|reason| reason.rule.as_ref() == Some(&rule)) {
-            reasons.push(Reason::new(code).by(rule));
-        }
+    if let Some(rule) = rule
+        && !reasons.iter().any(|reason| reason.rule.as_ref() == Some(&rule))
+    {
+        reasons.push(Reason::new(code).by(rule));
     }
     reasons
 }

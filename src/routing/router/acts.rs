@@ -14,6 +14,7 @@ use crate::audience::causes::DowngradeCause;
 use crate::audience::evidence::{GovernanceApproval, GovernanceAuthorization, GovernanceReview};
 use crate::audience::state::State;
 use crate::audience::table::{Edge, Way, edge};
+use crate::audience::typed::Transition;
 use crate::digest::Digest;
 use crate::encode::Encode;
 use crate::governance::{
@@ -154,7 +155,7 @@ impl<E: Engines, S: Store, C: Clock> Router<E, S, C> {
         to: State,
         note: &str,
     ) -> Result<State, RouterError> {
-        let row = self.row(State::Hold, to)?;
+        let row = row(State::Hold, to)?;
         let matter = Matter::HoldRelease { subject: subject.clone(), to };
         let AnyAudience::Hold(audience) = self.audience(subject)? else {
             return Err(self.not_in(subject, State::Hold)?);
@@ -170,8 +171,8 @@ impl<E: Engines, S: Store, C: Clock> Router<E, S, C> {
             decided.record,
         );
         let change = match to {
-            State::Base => audience.release(approval, now).map(|t| t.into_change()),
-            _ => audience.release_restricted(approval, now).map(|t| t.into_change()),
+            State::Base => audience.release(approval, now).map(Transition::into_change),
+            _ => audience.release_restricted(approval, now).map(Transition::into_change),
         };
         self.settle_change(change.map_err(|e| RouterError::Act(e.to_string().into()))?)
     }
@@ -186,7 +187,7 @@ impl<E: Engines, S: Store, C: Clock> Router<E, S, C> {
         subject: &SubjectId,
         note: &str,
     ) -> Result<State, RouterError> {
-        let row = self.row(State::Escalated, State::Hold)?;
+        let row = row(State::Escalated, State::Hold)?;
         let matter = Matter::EscalationReview { subject: subject.clone() };
         let AnyAudience::Escalated(audience) = self.audience(subject)? else {
             return Err(self.not_in(subject, State::Escalated)?);
@@ -219,7 +220,7 @@ impl<E: Engines, S: Store, C: Clock> Router<E, S, C> {
         cause: DowngradeCause,
         note: &str,
     ) -> Result<State, RouterError> {
-        let row = self.row(State::Privileged, State::Verified)?;
+        let row = row(State::Privileged, State::Verified)?;
         let matter = Matter::PrivilegedExit { subject: subject.clone() };
         let AnyAudience::Privileged(audience) = self.audience(subject)? else {
             return Err(self.not_in(subject, State::Privileged)?);
@@ -333,11 +334,6 @@ impl<E: Engines, S: Store, C: Clock> Router<E, S, C> {
         }
     }
 
-    fn row(&self, from: State, to: State) -> Result<&'static Edge, RouterError> {
-        edge(from, to)
-            .ok_or_else(|| RouterError::Act(alloc::format!("{from} → {to} is not an edge").into()))
-    }
-
     fn not_in(&self, subject: &SubjectId, expected: State) -> Result<RouterError, RouterError> {
         let found = self.audience(subject)?.state();
         Ok(RouterError::Act(
@@ -436,4 +432,9 @@ impl<E: Engines, S: Store, C: Clock> Router<E, S, C> {
         let receipt = self.ledger.commit(batch)?;
         Ok(moving.confirm(&receipt)?.state())
     }
+}
+
+fn row(from: State, to: State) -> Result<&'static Edge, RouterError> {
+    edge(from, to)
+        .ok_or_else(|| RouterError::Act(alloc::format!("{from} → {to} is not an edge").into()))
 }

@@ -23,6 +23,7 @@ use crate::ssot::store::{Batch, Store};
 use crate::time::{Clock, Timestamp};
 
 /// What came of one attempt.
+#[expect(clippy::large_enum_variant, reason = "a submission moves on without an allocation")]
 pub(super) enum Attempt {
     /// It is finished.
     Done(Box<Routed>),
@@ -149,7 +150,7 @@ impl<E: Engines, S: Store, C: Clock> Router<E, S, C> {
         let Walked { result, mandate, now } = self.walk(session, live, submission);
         let streams = Streams::of(session.id(), session.subject());
         let before = live.audience.state();
-        let moving = self.carry_out(live, mandate, now)?;
+        let moving = Self::carry_out(live, &mandate, now)?;
         // Whatever the route was decided on must still hold when it is recorded, be it
         // let pass or refused: a decision made meanwhile may be what it waits for.
         let mut batch = Batch::new(now)
@@ -180,7 +181,7 @@ impl<E: Engines, S: Store, C: Clock> Router<E, S, C> {
                     }
                     Err(error) => return Err(RouterError::EvidenceNotRecorded(error)),
                 };
-                let moved = self.arrived(live, moving, &receipt, before)?;
+                let moved = Self::arrived(live, moving, &receipt, before)?;
                 live.absorb(self.engines.modeling(), &block, None, true);
                 live.routing = receipt.head(&streams.routing).unwrap_or(live.routing);
                 Ok(Attempt::Done(Box::new(routed(block, &receipt, follow_up, moved))))
@@ -195,7 +196,7 @@ impl<E: Engines, S: Store, C: Clock> Router<E, S, C> {
                     }
                     Err(error) => return Err(RouterError::EvidenceNotRecorded(error)),
                 };
-                let moved = self.arrived(live, moving, &receipt, before)?;
+                let moved = Self::arrived(live, moving, &receipt, before)?;
                 live.routing = receipt.head(&streams.routing).unwrap_or(live.routing);
                 self.effect(live, &streams, sealed, &receipt, moved)
             }
@@ -264,7 +265,6 @@ impl<E: Engines, S: Store, C: Clock> Router<E, S, C> {
 
     /// Applies a committed change to the audience.
     pub(super) fn arrived(
-        &self,
         live: &mut Live<Profile<E>>,
         moving: Moving,
         receipt: &Receipt,

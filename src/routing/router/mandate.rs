@@ -211,15 +211,14 @@ impl<E: Engines, S: Store, C: Clock> Router<E, S, C> {
 
     /// Takes the audience out of `live` and moves it as mandated, not yet recorded.
     pub(super) fn carry_out(
-        &self,
         live: &mut Live<Profile<E>>,
-        mandate: Mandate,
+        mandate: &Mandate,
         now: Timestamp,
     ) -> Result<Moving, RouterError> {
         let audience = take(live)?;
         let audience = match mandate.envelope {
             Some(verdict) if verdict.decision() == EnvelopeDecision::Block => {
-                match audience.blocked(&verdict, mandate.risk) {
+                match audience.blocked(&verdict, mandate.risk, mandate.violation) {
                     Ok(change) => return Ok(Moving::Changes(change)),
                     Err(audience) => audience,
                 }

@@ -260,6 +260,7 @@ impl<E: Engines, S: Store, C: Clock> Router<E, S, C> {
 
     /// One move of an audience that nothing is asked of: an advance the four verdicts
     /// clear, or a restriction they demand. Says whether it may be asked again.
+    #[expect(clippy::too_many_lines, reason = "one arm for each advance of the table")]
     fn advance(&self, session: &Session, live: &mut Live<Profile<E>>) -> Result<bool, RouterError> {
         let now = self.clock.now();
         let from = live.audience.state();

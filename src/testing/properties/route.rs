@@ -46,6 +46,7 @@ pub enum Step {
 ///
 /// # Errors
 /// [`Broken`], also when the router could not route at all.
+#[expect(clippy::similar_names, reason = "a router and what it routed")]
 pub fn route_is_sound<E: Engines, S: Store, C: Clock>(
     router: &Router<E, S, C>,
     desk: &mut Desk<Profile<E>>,
@@ -182,6 +183,7 @@ impl<'a> Walk<'a> {
         Ok(())
     }
 
+    #[cfg(feature = "files")]
     pub(super) fn context(&self) -> crate::provenance::Label {
         self.desk.context().cloned().unwrap_or_default()
     }

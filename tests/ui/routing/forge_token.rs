@@ -1,8 +1,5 @@
 //! A token that Governance did not issue (D-28).
 
-use prospera::routing::layers::*;
-use prospera::routing::*;
-
 fn forge(mint: &prospera::governance::TokenMint, claims: prospera::governance::TokenClaims) {
     let _ = mint.issue(claims);
 }

@@ -34,14 +34,15 @@ pub(crate) fn text_line(line: &Line, done: &Done) -> String {
     let kind = evidence.kind.as_ref().map_or("(no intent)", |kind| kind.as_str());
     let mut text = format!("{number:>4}  {:<8} {kind}", name(routed.verdict));
     if let Some(request) = request {
-        text.push_str(&format!(" {request}"));
+        text.push(' ');
+        text.push_str(request.as_str());
     }
-    text.push_str(&format!("  {} {}", evidence.subject, routed.record.short()));
+    text = format!("{text}  {} {}", evidence.subject, routed.record.short());
     if let Some(reason) = deciding(evidence) {
-        text.push_str(&format!("  {}", plain(&reason.to_string(), 160)));
+        text = format!("{text}  {}", plain(&reason.to_string(), 160));
     }
     if let Some((from, to)) = routed.moved {
-        text.push_str(&format!("  [{from} → {to}]"));
+        text = format!("{text}  [{from} → {to}]");
     }
     text
 }

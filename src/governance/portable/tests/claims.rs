@@ -84,9 +84,8 @@ fn issuer_audience_and_kind_are_the_ones_expected() {
 #[test]
 fn a_token_has_a_beginning_and_an_end() {
     let text = export(claims());
-    let at = |trust: &Trust, now| {
-        there().import(&text, trust, now, &mut ReplayMemory::new()).map(drop).map_err(|e| e)
-    };
+    let at =
+        |trust: &Trust, now| there().import(&text, trust, now, &mut ReplayMemory::new()).map(drop);
     let before = Timestamp::from_millis(NOW.as_millis() - 1);
     let early = PortableError::NotYetValid { claim: "nbf", from: NOW, found: before };
     assert_eq!(at(&trust(), before), Err(early));
