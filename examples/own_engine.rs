@@ -61,10 +61,10 @@ fn main() -> Result<(), Failure> {
     for note in ["groceries", "board meeting"] {
         let request = prospera::testing::world::request("note.read", &[("name", note.into())])?;
         let intent = catalogue.intent(request)?;
-        let routed = router.route(&mut desk, intent.into())?;
-        let last = routed.evidence.trace.last().and_then(|entry| entry.reasons.last());
+        let done = router.route(&mut desk, intent.into())?;
+        let last = done.evidence.trace.last().and_then(|entry| entry.reasons.last());
         let why = last.map(|reason| format!(": {reason}")).unwrap_or_default();
-        println!("{note}: {}{why}", routed.verdict);
+        println!("{note}: {}{why}", done.verdict);
     }
     Ok(())
 }

@@ -8,6 +8,7 @@
     reason = "the helpers of tests, too, may end a test"
 )]
 
+#[cfg(feature = "redb")]
 use std::cell::Cell;
 use std::sync::{Arc, Mutex};
 

@@ -1,7 +1,7 @@
 //! The run-time driver: walks the typed path, and nothing else does.
 //!
 //! `Router` is generic over the eight engines, the store and the clock. It adds no
-//! rule of its own: each step is the verb of [`Route`], each state change is one of
+//! rule of its own: each step is the verb of [`Route`](crate::routing::Route), each state change is one of
 //! the audience's fifteen edges, and each record goes through the ledger. What it
 //! does is order: evidence before effect, one route of a session after another, the
 //! audience's mandated move in the same commit as the evidence it follows from.

@@ -13,7 +13,7 @@
 //! # Ok::<(), prospera::ssot::conformance::ConformanceFailure>(())
 //! ```
 //!
-//! The rules are those of [`Store`](crate::ssot::store::Store) and
+//! The rules are those of [`Store`] and
 //! [`plan`](crate::ssot::plan). Passing them is no proof: above all, a flush that
 //! doesn't reach the medium cannot be seen from here.
 
