@@ -1,6 +1,5 @@
 //! Requirements that no other test shows by itself.
 #![cfg(feature = "files")]
-#![expect(clippy::unwrap_used, reason = "a test that cannot begin has failed")]
 
 #[path = "support/world.rs"]
 mod world;
@@ -22,14 +21,14 @@ fn irm_4_8_the_outcome_goes_to_memory_pipeline_and_ssot() {
     let module = Source::Module("act".parse().unwrap());
     assert!(desk.context().unwrap().sources().all(|source| *source != module));
     assert_eq!(desk.progress().unwrap().position(), 0);
-    let routed = router.route(&mut desk, world.intent("s-1", "note.add")).unwrap();
-    assert_eq!(routed.verdict, Verdict::Allow);
+    let done = router.route(&mut desk, world.intent("s-1", "note.add")).unwrap();
+    assert_eq!(done.verdict, Verdict::Allow);
     assert!(desk.context().unwrap().sources().any(|source| *source == module), "memory");
     let progress = desk.progress().unwrap();
     assert_eq!(progress.position(), 1);
-    assert_eq!(progress.last().unwrap().evidence, routed.record, "pipeline");
+    assert_eq!(progress.last().unwrap().evidence, done.record, "pipeline");
     let last = records(router.store()).pop().unwrap();
-    assert_eq!((last.kind(), last.previous()), (RecordKind::Outcome, routed.record), "SSOT");
+    assert_eq!((last.kind(), last.previous()), (RecordKind::Outcome, done.record), "SSOT");
 }
 
 /// IRM-4.2.3, IRM-4.2.4: what Step 2 works out is all that resolving needs: the table gives
@@ -54,7 +53,7 @@ fn irm_4_2_3_the_package_is_all_that_resolving_needs() {
     let kind = intent.kind().id.clone();
     let table = &router.rules().table;
     let row = table.resolve(&kind, package.components(), package.id()).unwrap();
-    let routed = router.route(&mut desk, submission).unwrap();
-    assert_eq!(routed.evidence.routing_id, Some(package.id()), "known in advance");
-    assert_eq!(routed.evidence.template.as_ref(), Some(&row.template.id));
+    let done = router.route(&mut desk, submission).unwrap();
+    assert_eq!(done.evidence.routing_id, Some(package.id()), "known in advance");
+    assert_eq!(done.evidence.template.as_ref(), Some(&row.template.id));
 }
