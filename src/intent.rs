@@ -4,6 +4,8 @@
 //! known, its arguments fit the kind's schema, every argument carries the label of
 //! where it came from, and its hash is computed. Nothing behind that point parses
 //! or checks its shape again.
+//!
+//! Requirements: IRM-2.9, IRM-4.2.2.
 
 use alloc::boxed::Box;
 use alloc::collections::BTreeMap;

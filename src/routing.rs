@@ -5,6 +5,8 @@
 //! over eight engines, a store and a clock. [`RoutingTable`] says which execution
 //! template an intent gets, proven unambiguous when it is loaded. [`evidence`] is
 //! what stays behind.
+//!
+//! Requirements: IRM-1.1..IRM-1.7, IRM-2.1, IRM-2.7, IRM-2.8, IRM-8.1, D-42.
 
 pub use desk::{Desk, OpenRoute};
 pub use engines::{EngineSet, Engines};

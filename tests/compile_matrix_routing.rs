@@ -72,6 +72,7 @@ fn fails(code: &'static str, words: &[&str]) -> Expect {
     Expect::Fails { code, words: words.iter().map(|word| (*word).to_owned()).collect() }
 }
 
+/// IRM-1.2, IRM-1.5, IRM-2.1..IRM-2.4, IRM-2.6, IRM-2.7.
 #[test]
 fn irm_2_each_verb_is_there_at_one_place_only() {
     let mut cases = Vec::new();
@@ -186,6 +187,7 @@ fn d_28_nothing_of_a_route_can_be_copied_or_read_from_outside() {
     check("routing-linear", cases);
 }
 
+/// D-20, IRM-2.5.
 #[test]
 fn d_20_terminals_are_not_one_another() {
     let terminals = [
@@ -360,6 +362,8 @@ fn d_28_forging_by_minting() {
 }
 
 /// The positions and their order are closed.
+///
+/// IRM-1.7, IRM-3.4.4.
 #[test]
 fn irm_7_3_no_place_of_ones_own() {
     let cases = vec![Case {

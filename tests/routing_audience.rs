@@ -61,6 +61,7 @@ fn escalated() -> (World, TestRouter<MemoryStore>, TestDesk) {
     (world, router, desk)
 }
 
+/// ASM2-3.1, ASM2-9.3.
 #[test]
 fn asm2_3_opening_advances_with_a_lineage_record_for_each_edge() {
     let (_, router, desk) = open(Setup::default());
@@ -100,6 +101,8 @@ fn d_7_class_c_is_admitted_to_restricted_in_one_commit() {
 }
 
 /// ASM2-7, D-10: no public path leads out of ESCALATED but governance's review.
+///
+/// ASM2-7.10..ASM2-7.12.
 #[test]
 fn d_10_an_escalated_audience_can_do_nothing() {
     let (world, router, mut desk) = open(Setup::default());
@@ -155,6 +158,7 @@ fn refusals(router: &TestRouter<MemoryStore>, who: &Session) {
     assert!(router.release(who, &alice(), State::Restricted, "").is_err());
 }
 
+/// ASM2-3.6, ASM2-8.5..ASM2-8.7, ASM2-10.7, ASM2-10.8.
 #[test]
 fn asm2_8_the_ways_out_are_governances() {
     for to in [State::Base, State::Restricted] {
@@ -187,6 +191,7 @@ fn asm2_8_the_ways_out_are_governances() {
     }
 }
 
+/// D-2, ASM2-3.4, ASM2-10.6.
 #[test]
 fn d_2_privileged_is_left_with_governances_authorization() {
     let (world, router, mut desk) = open(Setup { class_a: true, ..Setup::default() });
@@ -228,6 +233,8 @@ fn d_3_a_refused_request_is_recorded_with_its_constitutional_check() {
 }
 
 /// D-3: a violation escalates.
+///
+/// ASM2-3.7, ASM2-5.8.
 #[test]
 fn d_3_a_violation_escalates_at_once() {
     let world = World::new();

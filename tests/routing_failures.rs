@@ -63,6 +63,8 @@ fn irm_5_1_a_routing_mismatch_halts() {
 
 /// IRM-5.1, D-24: an intent routed on an outdated snapshot halts and is re-evaluated on
 /// the new one.
+///
+/// IRM-4.7.4, IRM-4.8.4.
 #[test]
 fn irm_5_1_an_outdated_snapshot_is_re_evaluated() {
     let (world, store, router, mut desk) = open();
@@ -107,6 +109,8 @@ fn a_log_that_never_stands_still_is_told() {
 }
 
 /// IRM-5.2: whatever the rules allow, Safety's block stands.
+///
+/// IRM-1.4, IRM-3.4.2.
 #[test]
 fn irm_5_2_safety_blocks_what_governance_would_allow() {
     let (world, _, router, mut desk) = open();
@@ -131,6 +135,8 @@ fn irm_5_3_invalid_authority_is_denied() {
 }
 
 /// IRM-5.3, D-24: the policy set changed meanwhile. The old router executes nothing more.
+///
+/// IRM-3.2, IRM-3.2.7, IRM-4.6.3.
 #[test]
 fn irm_5_3_a_policy_or_version_mismatch_halts() {
     let (world, store, router, mut desk) = open();
@@ -196,6 +202,8 @@ fn irm_5_4_memory_drift_blocks_until_it_is_resolved() {
 
 /// IRM-7.1: Memory and Safety cannot be skipped: what each of them refuses never reaches a
 /// later layer. (The typed skip is a compile error: `assess at Modeling`, `govern at Memory`.)
+///
+/// IRM-1.5, IRM-3.3.3.
 #[test]
 fn irm_7_1_skipping_memory_or_safety() {
     let (world, _, router, mut desk) = open();
@@ -214,6 +222,8 @@ fn irm_7_1_skipping_memory_or_safety() {
 /// IRM-7.2: without a token there is no path. A token of another mint, for another table,
 /// another state, another mode, or too old is none. (Using one twice does not compile:
 /// `tests/ui/routing/token_twice.rs`; making one does not either: `forge_token.rs`.)
+///
+/// IRM-3.4.3.
 #[test]
 fn irm_7_2_executing_without_governance_approval() {
     let world = World::new();
@@ -324,6 +334,8 @@ impl<'a> Walk<'a> {
 
 /// IRM-7.3, IRM-3.4: an engine that answers for another layer changes nothing: a pipeline
 /// that leaves the row, or names another branch's module, is halted.
+///
+/// IRM-3.4.4.
 #[test]
 fn irm_7_3_cross_engine_jumps() {
     struct Jumping(prospera::pipeline::Template);
@@ -405,6 +417,8 @@ fn irm_7_5_parallel_routing_attempts() {
 
 /// IRM-7.6: the branch is the one the template's conditions leave, and the module is the
 /// one the branch names; an engine that picks an excluded one is halted.
+///
+/// IRM-3.4.1, IRM-4.7.3.
 #[test]
 fn irm_7_6_bypassing_pipeline_branch_resolution() {
     let (world, _, router, mut desk) = open();
@@ -424,6 +438,8 @@ fn irm_7_6_bypassing_pipeline_branch_resolution() {
 
 /// IRM-7.7: no method takes a table by `&mut`, and another table is another digest, which
 /// the log does not accept without an adoption.
+///
+/// IRM-3.2.6.
 #[test]
 fn irm_7_7_self_modification_of_routing_tables() {
     let (world, store, router, mut desk) = open();
@@ -439,6 +455,8 @@ fn irm_7_7_self_modification_of_routing_tables() {
 }
 
 /// IRM-7.8: rows or branches that could both apply are no table at all.
+///
+/// IRM-3.3.5.
 #[test]
 fn irm_7_8_multi_path_execution() {
     use prospera::routing::RoutingTable;
@@ -712,6 +730,7 @@ fn irm_4_5_a_hold_that_a_person_approved_is_executed_once() {
     assert_eq!(world.effects.count(), 1);
 }
 
+/// ASM2-10.9, IRM-6.10, PLAN-7.1.3.
 #[test]
 fn tampered_evidence_in_a_store_is_found_before_a_desk_trusts_it() {
     let (world, store, router, mut desk) = open();

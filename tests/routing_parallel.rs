@@ -87,6 +87,8 @@ fn d_26_threads_over_the_embedded_store_execute_one_intent_once() {
 }
 
 /// Different intents of one session follow each other; each is executed once.
+///
+/// D-51, IRM-8.2.
 #[test]
 fn d_51_different_intents_of_one_session_follow_each_other() {
     let world = World::new();

@@ -47,6 +47,8 @@ fn layers(block: &EvidenceBlock) -> Vec<(LayerId, StepResult)> {
 }
 
 /// IRM-2, IRM-4.1..IRM-4.8, IRM-6.1..IRM-6.12.
+///
+/// IRM-1.7, IRM-2.1, IRM-2.7, IRM-3.2.1, IRM-4.8.1, IRM-4.8.3, IRM-4.8.7, IRM-6.12, D-9.
 #[test]
 fn irm_6_a_whole_intent_leaves_all_eight_fields() {
     let (world, router, mut desk) = open();
@@ -112,6 +114,7 @@ fn story(world: &World) -> Vec<Vec<u8>> {
     router.store().read(0, usize::MAX).unwrap().iter().map(|s| s.bytes.to_vec()).collect()
 }
 
+/// IRM-1.1, IRM-1.3, IRM-1.6, IRM-3.3.4.
 #[test]
 fn d_41_two_runs_are_the_same_bytes() {
     assert_eq!(story(&World::new()), story(&World::new()));
@@ -145,6 +148,8 @@ fn d_52_each_of_the_five_verdicts() {
 }
 
 /// IRM-3.2.2: the row's own mode binds the token and the module.
+///
+/// IRM-4.6.5, IRM-4.8.2.
 #[test]
 fn irm_3_2_the_rows_safety_mode_reaches_the_module() {
     let (world, router, mut desk) = open();
@@ -166,6 +171,7 @@ fn irm_3_2_the_rows_safety_mode_reaches_the_module() {
     assert!(!token.vouched(mint, &claims(SafetyMode::Normal)));
 }
 
+/// D-21, IRM-4.2.5, IRM-6.12.
 #[test]
 fn d_21_a_malformed_submission_is_blocked_with_evidence_and_without_a_package() {
     let (world, router, mut desk) = open();
@@ -180,6 +186,7 @@ fn d_21_a_malformed_submission_is_blocked_with_evidence_and_without_a_package() 
     assert_eq!(record.unwrap().kind(), RecordKind::EvidenceBlock);
 }
 
+/// IRM-3.3.1, IRM-4.1.3, IRM-4.1.4.
 #[test]
 fn irm_4_1_identity_blocks() {
     let (world, router, mut desk) = open();
@@ -197,6 +204,7 @@ fn irm_4_1_identity_blocks() {
     assert_eq!(world.effects.count(), 0);
 }
 
+/// D-22, IRM-4.3.5.
 #[test]
 fn d_22_soft_drift_goes_on_flagged_and_must_be_ruled_on() {
     let (world, router, mut desk) = open();
@@ -214,6 +222,7 @@ fn d_22_soft_drift_goes_on_flagged_and_must_be_ruled_on() {
     assert!(governance.reasons.iter().any(|r| r.code == ReasonCode::DriftRuled));
 }
 
+/// D-25, IRM-2.8, IRM-4.3.5.
 #[test]
 fn d_25_hard_drift_waits_for_governance_and_the_same_intent_goes_on() {
     let (world, router, mut desk) = open();
@@ -264,6 +273,7 @@ fn d_25_a_backtrack_is_for_the_governor_for_a_drift_and_in_time() {
     assert!(matches!(late, Err(RouterError::Review(ReviewError::TooLate { .. }))));
 }
 
+/// IRM-3.3.3, IRM-4.4.4, IRM-4.4.5.
 #[test]
 fn irm_4_4_memory_halts_and_a_settled_correction_passes() {
     let (world, router, mut desk) = open();
@@ -287,6 +297,7 @@ fn irm_4_4_memory_halts_and_a_settled_correction_passes() {
     assert_eq!(world.effects.count(), 1);
 }
 
+/// ASM2-9.7, D-9, IRM-4.5.4, IRM-4.5.5.
 #[test]
 fn irm_4_5_safety_blocks_and_the_audience_escalates_in_the_same_commit() {
     let (world, router, mut desk) = open();
@@ -379,6 +390,8 @@ fn d_52_a_refusal_and_an_expired_approval_deny() {
 }
 
 /// IRM-3.2.5: what the rules allow, the row still asks for, by its own role and in time.
+///
+/// IRM-4.6.4.
 #[test]
 fn irm_3_2_5_escalation_rules_of_a_row() {
     let (world, router, mut desk) = open();
@@ -413,6 +426,7 @@ fn irm_4_6_a_deferred_route_waits() {
     assert_eq!(world.effects.count(), 0);
 }
 
+/// IRM-1.1.
 #[test]
 fn consider_tells_and_changes_nothing() {
     let (world, router, mut desk) = open();

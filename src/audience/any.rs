@@ -243,6 +243,8 @@ impl AnyAudience {
     /// # Errors
     /// [`NotMoved`] from INIT, which it refuses to leave, from HOLD and ESCALATED, which
     /// are suspended already, and for an authorization that does not fit.
+    ///
+    /// Requirements: ASM2-8.2..ASM2-8.4.
     pub fn suspend(
         self,
         trigger: HoldTrigger,

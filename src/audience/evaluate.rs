@@ -28,6 +28,8 @@
 //!     Move::Escalate(EscalationTrigger::RiskScore)
 //! );
 //! ```
+//!
+//! Requirements: ASM2-1.1, ASM2-6.1..ASM2-6.5, ASM2-7.1..ASM2-7.6.
 
 use core::fmt;
 

@@ -15,6 +15,8 @@
 //! INVARIANT (clearance): a [`Clearance`] is minted by [`Gate::clear`] alone, bound to
 //! subject, edge (by type), head, snapshot and the four digests; a verb consumes it,
 //! and from `expires` on none accepts it.
+//!
+//! Requirements: ASM2-2.2, ASM2-2.3, ASM2-10.1, ASM2-10.3..ASM2-10.5.
 
 use core::fmt;
 use core::marker::PhantomData;

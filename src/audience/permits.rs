@@ -11,6 +11,8 @@
 //! Flags raise the tier that is asked for: an effect is at least `act`, what leaves the
 //! organisation or cannot be undone at least `commit`, a privileged operation
 //! `privileged`. A module cannot lower its tier by understating it.
+//!
+//! Requirements: ASM2-1.3, ASM2-7.10, ASM2-7.12.
 
 use crate::audience::any::AnyAudience;
 use crate::audience::state::State;
@@ -96,6 +98,7 @@ mod tests {
         CapabilityTier::Privileged,
     ];
 
+    /// ASM2-7.10, ASM2-7.12.
     #[test]
     fn d_10_asm2_7_10_an_escalated_audience_may_do_nothing_whatever_the_flags() {
         for tier in TIERS {

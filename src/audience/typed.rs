@@ -33,6 +33,8 @@
 //! INVARIANT (linear handle): a handle is neither cloned nor defaulted nor read from
 //! bytes. It comes from verified replay ([`crate::audience::any`]) or from a confirmed
 //! transition, and each verb consumes it.
+//!
+//! Requirements: ASM2-1.2.
 
 use core::fmt;
 use core::marker::PhantomData;

@@ -1,4 +1,6 @@
 //! The default Execution Engine: modules by name, no call that breaks a contract.
+//!
+//! Requirements: PLAN-4.9.1.
 
 use alloc::format;
 use alloc::string::String;

@@ -145,6 +145,8 @@ fn both(case: Case) -> (Result<(), Reason>, Execution) {
 
 /// PLAN-3.6: what the contract allows passes, and each clause broken alone does not,
 /// neither at admission nor at execution.
+///
+/// IRM-4.8.2, PLAN-4.9.1.
 #[test]
 fn each_clause_of_the_contract_is_kept() {
     let (admitted, executed) = both(good());

@@ -1,4 +1,6 @@
 //! The default Governance Engine: one pass over the rules that can match.
+//!
+//! Requirements: IRM-4.6.1..IRM-4.6.4.
 
 use alloc::boxed::Box;
 use alloc::string::ToString;

@@ -25,6 +25,8 @@
 //! INVARIANT (four eyes): no decision's decider is its requester, and every decider is a
 //! person who holds the role (K-4). A decoded decision is data: it authorizes nothing
 //! until whoever acts on it has found its record in the log.
+//!
+//! Requirements: ASM2-10.2, ASM2-10.6..ASM2-10.8.
 
 use alloc::boxed::Box;
 

@@ -193,6 +193,7 @@ fn naive(rules: &[Rule]) -> Verdict {
 }
 
 proptest! {
+    /// IRM-4.6.2.
     #[test]
     fn irm_4_6_2_the_strictest_match_wins_as_in_the_naive_reference(rules in arb_rules()) {
         let world = World::new(pay(5, Source::User.into()));
@@ -241,6 +242,7 @@ proptest! {
         prop_assert_eq!(governor(denied).rule(&input).decision, Decision::Deny);
     }
 
+    /// D-53.
     #[test]
     fn d_53_a_hold_or_a_drift_never_loosens(rules in arb_rules(), approved in any::<bool>()) {
         let mut world = World::new(pay(5, Source::User.into()));

@@ -20,6 +20,8 @@
 //!
 //! A route costs comparisons and ordered look-ups only; text is made when something
 //! is wrong.
+//!
+//! Requirements: IRM-4.1.1, IRM-4.1.2, ASM2-8.1.
 
 use alloc::format;
 use alloc::sync::Arc;

@@ -68,6 +68,7 @@ fn code(session: &Session, subject: &str, scope: &str, now: Timestamp) -> Option
     identify_under(policy(), session, (subject, scope, now)).err().map(|reason| reason.code)
 }
 
+/// IRM-3.3.1, IRM-4.1.2.
 #[test]
 fn irm_4_1_authority_is_that_of_roles_and_scopes() {
     let session = open(host()).unwrap();
@@ -79,6 +80,7 @@ fn irm_4_1_authority_is_that_of_roles_and_scopes() {
     assert!(unknown.unwrap().scopes().is_empty(), "an unknown role gives nothing");
 }
 
+/// D-54, IRM-4.1.1.
 #[test]
 fn d_54_each_route_checks_freshness_and_revocation() {
     let session = open(host()).unwrap();
@@ -105,6 +107,7 @@ fn d_54_each_route_checks_freshness_and_revocation() {
     }
 }
 
+/// ASM2-7.5.
 #[test]
 fn asm2_7_5_anomalies_are_explained() {
     let mut session = open(host()).unwrap();
@@ -185,6 +188,7 @@ fn resume(records: &[Record], now: Timestamp) -> Result<Session, IdentityError> 
     Session::resume(&"s-1".parse::<SessionId>().unwrap(), records, now, &policy())
 }
 
+/// IRM-4.1.3.
 #[test]
 fn irm_4_1_3_a_session_is_resumed_from_its_own_stream_only() {
     let session = open(host()).unwrap();

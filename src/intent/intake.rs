@@ -9,6 +9,8 @@
 //!
 //! INVARIANT (nothing is lost): each step ends in a value that can be routed. What
 //! cannot be read is [`Malformed`], with the digest of its bytes and the reason.
+//!
+//! Requirements: IRM-4.2.1.
 
 use alloc::boxed::Box;
 use alloc::collections::BTreeMap;

@@ -121,6 +121,7 @@ mod tests {
         }
     }
 
+    /// D-23, IRM-3.1, IRM-4.2.4.
     #[test]
     fn d_23_known_answers() {
         let vectors: Vec<Value> = serde_json::from_str(VECTORS).unwrap();
@@ -137,6 +138,7 @@ mod tests {
         }
     }
 
+    /// IRM-3.1.1..IRM-3.1.5.
     #[test]
     fn irm_3_1_each_component_changes_the_id() {
         let vectors: Vec<Value> = serde_json::from_str(VECTORS).unwrap();

@@ -18,6 +18,8 @@
 //! from a module or from the agent does not become "memory" by being remembered.
 //! An argument with further sources beside memory was derived from several values;
 //! its label speaks for itself and it need not equal a fact.
+//!
+//! Requirements: IRM-4.4.1..IRM-4.4.3, PLAN-8.4.
 
 use alloc::boxed::Box;
 use alloc::format;

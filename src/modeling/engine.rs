@@ -1,4 +1,6 @@
 //! The default Modeling System.
+//!
+//! Requirements: IRM-4.3.1..IRM-4.3.4.
 
 use alloc::collections::BTreeMap;
 use alloc::format;

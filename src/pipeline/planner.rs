@@ -1,4 +1,6 @@
 //! The default Pipeline: branch elimination (IRM-4.7.2).
+//!
+//! Requirements: IRM-4.7.1, IRM-4.7.3.
 
 use alloc::string::String;
 use core::fmt;

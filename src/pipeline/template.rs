@@ -4,6 +4,8 @@
 //! mode, the state. Two conjunctions can hold together exactly when each part can,
 //! so comparing all pairs of branches part by part decides the question for every
 //! combination of flags, mode and state; the first overlap yields its witness.
+//!
+//! Requirements: IRM-3.2.2..IRM-3.2.4.
 
 use alloc::collections::BTreeSet;
 use core::fmt;

@@ -48,6 +48,8 @@ fn with_input<T>(
 const NONE: SafetyFlags = SafetyFlags::NONE;
 
 /// IRM-4.7.2, IRM-4.7.5
+///
+/// IRM-4.7.1, IRM-4.7.3.
 #[test]
 fn the_branch_that_holds_is_the_path() {
     let template = template(vec![
@@ -81,6 +83,8 @@ fn several_left_is_a_halt() {
 }
 
 /// IRM-7.6: none left is a halt that says why each one went.
+///
+/// IRM-3.4.1.
 #[test]
 fn none_left_is_a_halt() {
     let mut read = branch("read", NONE, SafetyFlags::BULK, "m");
@@ -109,6 +113,7 @@ fn none_left_is_a_halt() {
     });
 }
 
+/// IRM-3.2.3.
 #[test]
 fn a_required_engine_must_have_agreed() {
     let mut template = template(vec![branch("a", NONE, NONE, "m")]);

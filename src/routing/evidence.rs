@@ -86,6 +86,8 @@
 //! | output | optional digest of the output's canonical bytes |
 //! | label | sources and sensitivity of the output |
 //! | reasons | list |
+//!
+//! Requirements: IRM-6.1..IRM-6.12.
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;

@@ -3,6 +3,8 @@
 //! A position says which layer a route has passed. Positions are uninhabited
 //! types: they exist at compile time alone. The path is one chain (IRM-2), written
 //! down as one impl of [`Precedes`] per step; there is no other.
+//!
+//! Requirements: IRM-2.1..IRM-2.4, IRM-2.6, IRM-2.7, IRM-3.3.4, D-20.
 
 use crate::id::LayerId;
 

@@ -4,6 +4,8 @@
 //! of the pins. Another set is another version: it takes a governed, recorded act to
 //! adopt one, and a route that was decided under the old one halts and is
 //! re-evaluated (D-24).
+//!
+//! Requirements: IRM-3.2.7.
 
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;

@@ -244,6 +244,8 @@ impl<P: Position> Route<P> {
     ///
     /// # Errors
     /// [`IdentityBlocked`]: final for this submission.
+    ///
+    /// Requirements: IRM-3.3.1, IRM-4.1.1..IRM-4.1.4.
     pub fn identify<E>(
         mut self,
         engine: &E,
@@ -293,6 +295,8 @@ impl<P: Position> Route<P> {
     ///
     /// # Errors
     /// [`IntentBlocked`] (D-21): final for this submission; no package is made.
+    ///
+    /// Requirements: IRM-2.9, IRM-4.2.2..IRM-4.2.5.
     pub fn package<E>(
         mut self,
         engine: &E,
@@ -334,6 +338,8 @@ impl<P: Position> Route<P> {
     ///
     /// # Errors
     /// [`DriftReferral`] (D-22): hard drift; Governance denies or authorizes a backtrack.
+    ///
+    /// Requirements: IRM-4.3.4, IRM-4.3.5.
     pub fn model<E>(
         mut self,
         engine: &E,
@@ -374,6 +380,8 @@ impl<P: Position> Route<P> {
     ///
     /// # Errors
     /// [`MemoryHalt`]: Routing Halt with Correction Mode, which lists what to supply.
+    ///
+    /// Requirements: IRM-4.4.4, IRM-4.4.5.
     pub fn recall<E>(
         mut self,
         engine: &E,
@@ -407,6 +415,8 @@ impl<P: Position> Route<P> {
     ///
     /// # Errors
     /// [`SafetyBlocked`]: the finding says whether the audience must escalate.
+    ///
+    /// Requirements: IRM-3.4.2, IRM-4.5.4..IRM-4.5.6, IRM-5.2.
     pub fn assess<E>(
         mut self,
         engine: &E,
@@ -493,6 +503,8 @@ impl<P: Position> Route<P> {
     /// # Errors
     /// The route and the reason, when the authorization is for another route, another
     /// layer, or too old. The authorization is spent.
+    ///
+    /// Requirements: IRM-2.8, IRM-7.4.
     pub fn backtrack<T>(
         self,
         authorization: crate::governance::BacktrackAuthorization,
@@ -621,3 +633,6 @@ impl<P: Position> fmt::Debug for Route<P> {
 pub(super) fn intent_of(core: &Core) -> Option<&Intent> {
     core.submission.intent()
 }
+
+#[cfg(test)]
+mod tests;

@@ -5,6 +5,8 @@
 //! the audience's fifteen edges, and each record goes through the ledger. What it
 //! does is order: evidence before effect, one route of a session after another, the
 //! audience's mandated move in the same commit as the evidence it follows from.
+//!
+//! Requirements: IRM-6.12, IRM-7.4, IRM-8.2.
 
 use alloc::boxed::Box;
 use alloc::string::ToString;

@@ -14,6 +14,8 @@
 //! Rows that look at the same things form a pattern. Resolution probes one hash
 //! table per pattern that exists for the intent's kind (at most
 //! [`MAX_PATTERNS`]), whatever the number of rows.
+//!
+//! Requirements: IRM-3.1.6, IRM-3.2.1..IRM-3.2.7.
 
 use alloc::boxed::Box;
 use alloc::format;

@@ -4,6 +4,8 @@
 //! supply, [`DriftReferral`] a referral to Governance, [`SteppedUp`] a question for
 //! a person, [`Deferred`] something missing and a deadline. All of them conclude in
 //! evidence.
+//!
+//! Requirements: IRM-2.5, IRM-5.2..IRM-5.4, D-20.
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;

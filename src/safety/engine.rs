@@ -1,4 +1,6 @@
 //! The default Safety Engine: signals, envelope, forbidden routes, one decision.
+//!
+//! Requirements: IRM-4.5.1..IRM-4.5.6, D-53.
 
 use alloc::format;
 use alloc::vec::Vec;

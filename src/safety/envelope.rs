@@ -25,6 +25,8 @@
 //! let worse = signals.with(RiskSource::IdentityAnomaly, Some(Risk::MAX));
 //! assert_eq!(envelope.assess(&worse).decision(), EnvelopeDecision::Block);
 //! ```
+//!
+//! Requirements: PLAN-3.5, PLAN-5.6.1.
 
 use alloc::collections::BTreeSet;
 use alloc::format;

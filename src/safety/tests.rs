@@ -155,6 +155,7 @@ fn naive(envelope: &Envelope, signals: &Signals) -> (Vec<u64>, u64, u8) {
 }
 
 proptest! {
+    /// PLAN-3.5, PLAN-4.5.2, PLAN-5.6.2, D-53.
     #[test]
     fn plan_4_5_2_the_envelope_is_monotone(
         envelope in arb_envelope(),
@@ -166,6 +167,7 @@ proptest! {
         monotone(&Envelope::default(), &signals, RiskSource::ALL[source], more);
     }
 
+    /// PLAN-4.5.1, PLAN-5.6.1, IRM-4.5.1.
     #[test]
     fn the_envelope_agrees_with_the_naive_reference(
         envelope in arb_envelope(),
@@ -181,6 +183,7 @@ proptest! {
         prop_assert_eq!(found.decision() as u8, decision);
     }
 
+    /// IRM-4.5.2, D-53.
     #[test]
     fn irm_4_5_2_the_engine_is_monotone_in_what_it_is_told(
         low in prop::collection::vec(arb_risk(), 3),

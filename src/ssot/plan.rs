@@ -21,6 +21,8 @@
 //!
 //! INVARIANT (chain continuity): the records of a plan continue the streams at the
 //! heads the view gave and the log at the view's next index, without a gap.
+//!
+//! Requirements: D-26, PLAN-8.4.
 
 use alloc::collections::BTreeMap;
 use alloc::sync::Arc;

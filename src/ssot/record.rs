@@ -32,6 +32,8 @@
 //! assert_eq!(Record::decode_sealed(record.bytes())?, record);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
+//!
+//! Requirements: ASM2-9.9, ASM2-9.10, ASM2-9.11, PLAN-3.7, PLAN-8.1.
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -129,6 +131,8 @@ byte_enum!(StreamKind, "a stream kind", {
 
 impl StreamKind {
     /// The logical folder of the kind's streams (D-29 names the routing one).
+    ///
+    /// Requirements: IRM-6.9.
     pub const fn path(self) -> &'static str {
         match self {
             Self::Audience => "/ssot/audience/",
@@ -206,6 +210,8 @@ impl Head {
     }
 
     /// The digest of the last record; zeros when there is none.
+    ///
+    /// Requirements: ASM2-9.8, IRM-6.10.
     pub const fn digest(&self) -> Digest {
         self.digest
     }
@@ -430,6 +436,7 @@ mod tests {
         )
     }
 
+    /// ASM2-9.8..ASM2-9.10, PLAN-8.1.
     #[test]
     fn the_layout_is_the_documented_one() {
         let record = sample();
@@ -445,6 +452,7 @@ mod tests {
         assert_eq!(record.head(), Head::new(5, record.digest()));
     }
 
+    /// ASM2-9.8, PLAN-3.7.
     #[test]
     fn every_bit_matters() {
         let record = sample();

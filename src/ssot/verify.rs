@@ -29,6 +29,8 @@
 //! later digest, link and head computed anew, or cut off together with its heads, is
 //! consistent in itself. [`Report::last`] held against a digest kept elsewhere
 //! shows it.
+//!
+//! Requirements: ASM2-10.9, IRM-6.10, PLAN-7.1.3.
 
 use alloc::boxed::Box;
 use alloc::collections::BTreeMap;

@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 
 use crate::audience::any::AnyAudience;
-use crate::audience::causes::EscalationTrigger;
+use crate::audience::causes::{ConstitutionalViolation, EscalationTrigger};
 use crate::audience::lineage::{
     Cause, ConstitutionalCheck, EnvelopeBlock, LineageEvent, TransitionRefused,
 };
@@ -172,17 +172,29 @@ impl Change {
 
 impl AnyAudience {
     /// Records that the envelope blocked (ASM2-9.7), and the escalation it triggers where
-    /// the table has the edge (ASM2-7.2), in one commit.
+    /// the table has the edge (ASM2-7.2), in one commit. A block alone leaves INIT where it
+    /// is; a constitutional violation found with it does not (ASM2-7.6).
     ///
     /// # Errors
     /// The audience, unchanged, when the envelope did not block.
-    pub fn blocked(self, verdict: &EnvelopeVerdict, risk: Risk) -> Result<Change, Self> {
+    pub fn blocked(
+        self,
+        verdict: &EnvelopeVerdict,
+        risk: Risk,
+        violation: Option<ConstitutionalViolation>,
+    ) -> Result<Change, Self> {
         if verdict.decision() != EnvelopeDecision::Block {
             return Err(self);
         }
         let state = self.state();
         let block = EnvelopeBlock { state, envelope: verdict.digest(), risk };
-        let cause = Cause::Escalation(EscalationTrigger::EnvelopeBlock);
+        let cause = match violation {
+            Some(v) if state == State::Init => {
+                Cause::Violation { rule: v.rule(), kernel: v.kernel() }
+            }
+            Some(_) => Cause::Escalation(EscalationTrigger::ConstitutionalViolation),
+            None => Cause::Escalation(EscalationTrigger::EnvelopeBlock),
+        };
         let escalation = LineageEvent::new(state, State::Escalated, cause).ok();
         let entries =
             [Entry::Blocked(block)].into_iter().chain(escalation.map(Entry::Event)).collect();

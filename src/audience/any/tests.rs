@@ -147,6 +147,7 @@ fn reach(state: State) -> (Log, AnyAudience) {
     (log, any)
 }
 
+/// D-1, ASM2-3.1, ASM2-4.1..ASM2-4.9, ASM2-6.6..ASM2-6.9, ASM2-7.6..ASM2-7.9, ASM2-8.5, ASM2-8.6.
 #[test]
 fn d_1_all_fifteen_edges_are_taken_by_their_verbs_and_replay() {
     let mut taken = alloc::collections::BTreeSet::new();
@@ -220,6 +221,7 @@ fn violation() -> KernelVerdict {
     KernelVerdict::mint(KernelDecision::Violation(3), Domain::Kernel.hash(b"k"))
 }
 
+/// D-4, ASM2-8.5, ASM2-8.6.
 #[test]
 fn d_4_evidence_for_something_else_is_refused_and_the_audience_given_back() {
     let (_, audience) = reach(State::Base);
@@ -262,6 +264,7 @@ fn d_4_evidence_for_something_else_is_refused_and_the_audience_given_back() {
     assert!(matches!(why, EvidenceError::Head { .. }), "cleared before two transitions");
 }
 
+/// D-4, ASM2-2.2, ASM2-2.3, ASM2-4.10..ASM2-4.13.
 #[test]
 fn d_4_the_gate_names_every_missing_verdict() {
     let (_, audience) = reach(State::Verified);
@@ -295,6 +298,7 @@ fn d_4_the_gate_names_every_missing_verdict() {
     );
 }
 
+/// D-4, ASM2-3.3, ASM2-3.4, ASM2-4.10..ASM2-4.13, ASM2-10.1, ASM2-10.3..ASM2-10.5.
 #[test]
 fn d_4_each_verdict_alone_can_keep_from_each_advance() {
     fn clears<F: AdvanceTo<T>, T: AudienceState>(
@@ -351,6 +355,7 @@ fn d_7_class_c_takes_two_edges_in_one_commit() {
     assert_eq!(AnyAudience::replay(subject(), &log.0).unwrap().state(), State::Restricted);
 }
 
+/// D-6, ASM2-7.11.
 #[test]
 fn d_6_suspend_walks_the_shortest_restrictive_path() {
     use State::{Base, Escalated, Hold, Init, Privileged, Restricted, Verified};
@@ -415,6 +420,7 @@ fn d_2_a_mandated_exit_of_privileged_waits_for_its_authorization() {
     }
 }
 
+/// D-3, ASM2-5.8.
 #[test]
 fn d_3_asm2_5_8_every_refused_request_is_checked_and_recorded() {
     let clear = KernelVerdict::mint(KernelDecision::Clear, Domain::Kernel.hash(b"k"));
@@ -453,6 +459,7 @@ fn d_3_asm2_5_8_every_refused_request_is_checked_and_recorded() {
     }
 }
 
+/// D-3, ASM2-3.7, ASM2-7.4, ASM2-7.11.
 #[test]
 fn d_3_a_violation_escalates_or_makes_the_review_urgent() {
     for from in State::ALL {
@@ -470,12 +477,13 @@ fn d_3_a_violation_escalates_or_makes_the_review_urgent() {
     }
 }
 
+/// ASM2-7.2, ASM2-7.10, ASM2-9.7.
 #[test]
 fn asm2_9_7_an_envelope_block_is_on_record_and_escalates_where_it_may() {
     let block = EnvelopeVerdict::mint(EnvelopeDecision::Block, Domain::Envelope.hash(b"e"));
     for from in State::ALL {
         let (mut log, audience) = reach(from);
-        let change = audience.blocked(&block, Risk::MAX).unwrap();
+        let change = audience.blocked(&block, Risk::MAX, None).unwrap();
         assert!(matches!(change.entries()[0], Entry::Blocked(b) if b.state == from));
         let after = log.commit(change);
         let stays = matches!(from, State::Init | State::Hold | State::Escalated);
@@ -487,7 +495,29 @@ fn asm2_9_7_an_envelope_block_is_on_record_and_escalates_where_it_may() {
         assert!(answer.is_err());
     }
     let allow = EnvelopeVerdict::mint(EnvelopeDecision::Limit, Digest::ZERO);
-    assert!(reach(State::Base).1.blocked(&allow, Risk::ZERO).is_err());
+    assert!(reach(State::Base).1.blocked(&allow, Risk::ZERO, None).is_err());
+}
+
+/// D-5, ASM2-7.4, ASM2-7.6: a block does not hide the violation that came with it. INIT
+/// escalates for it, and elsewhere the gravest cause is the one on record.
+#[test]
+fn asm2_7_6_a_block_with_a_violation_escalates_for_the_violation() {
+    let block = EnvelopeVerdict::mint(EnvelopeDecision::Block, Domain::Envelope.hash(b"e"));
+    for from in State::ALL {
+        let (mut log, audience) = reach(from);
+        let found = ConstitutionalViolation::of(&violation());
+        let change = audience.blocked(&block, Risk::MAX, found).unwrap();
+        assert!(matches!(change.entries()[0], Entry::Blocked(b) if b.state == from));
+        let cause = change.events().next().map(LineageEvent::cause).cloned();
+        let expected = match from {
+            State::Init => Some(Cause::Violation { rule: 3, kernel: violation().digest() }),
+            State::Hold | State::Escalated => None,
+            _ => Some(Cause::Escalation(EscalationTrigger::ConstitutionalViolation)),
+        };
+        assert_eq!(cause, expected, "{from}");
+        let after = log.commit(change).state();
+        assert_eq!(after, if from == State::Hold { from } else { State::Escalated });
+    }
 }
 
 #[test]

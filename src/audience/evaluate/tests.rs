@@ -167,6 +167,7 @@ const MATRICES: [MatrixDecision; 4] =
 const KERNELS: [KernelDecision; 3] =
     [KernelDecision::ConstitutionalClearance, KernelDecision::Clear, KernelDecision::Violation(2)];
 
+/// D-5, ASM2-1.1, ASM2-6.1..ASM2-6.5, ASM2-7.1..ASM2-7.9, ASM2-8.1..ASM2-8.4.
 #[test]
 fn d_5_every_cause_set_in_every_state() {
     let mut seen = 0_u32;
@@ -195,6 +196,7 @@ fn d_5_every_cause_set_in_every_state() {
     assert_eq!(seen, 7 * 32 * 16 * 32 * 6);
 }
 
+/// D-5, ASM2-1.1, ASM2-6.2, ASM2-7.2..ASM2-7.4.
 #[test]
 fn d_5_every_combination_of_verdicts_in_every_state() {
     let sets = [0_u8, 1, 2, 4];
@@ -231,6 +233,7 @@ fn d_5_every_combination_of_verdicts_in_every_state() {
     }
 }
 
+/// D-8, ASM2-7.1.
 #[test]
 fn d_8_asm2_7_1_every_risk_value_in_every_state() {
     for state in State::ALL {
@@ -244,6 +247,7 @@ fn d_8_asm2_7_1_every_risk_value_in_every_state() {
     }
 }
 
+/// D-2, ASM2-7.9.
 #[test]
 fn d_2_without_governance_privileged_escalates_and_never_stays() {
     let a = Assessment {
@@ -262,6 +266,7 @@ fn d_2_without_governance_privileged_escalates_and_never_stays() {
     );
 }
 
+/// D-7, ASM2-3.5.
 #[test]
 fn d_7_class_c_is_admitted_restricted() {
     let a = Assessment { class: Class::C, risk: Risk::saturating(700_000), ..Assessment::calm() };

@@ -125,6 +125,7 @@ fn known_answers() {
     assert_eq!(hex(&check.to_canonical()), ["0106", &"04".repeat(32), "0203"].concat());
 }
 
+/// ASM2-9.11.
 #[test]
 fn asm2_9_every_legal_event_round_trips_and_every_illegal_one_is_refused() {
     let events = every_legal_event();
@@ -150,6 +151,7 @@ fn asm2_9_every_legal_event_round_trips_and_every_illegal_one_is_refused() {
     }
 }
 
+/// D-9, ASM2-9.1..ASM2-9.6.
 #[test]
 fn d_9_each_query_finds_the_one_record() {
     for event in every_legal_event() {

@@ -17,6 +17,7 @@ fn known_answer() {
     assert_eq!(Matrix::new(Matrix::SHIPPED), Ok(matrix));
 }
 
+/// ASM2-10.4.
 #[test]
 fn asm2_10_4_a_looser_cell_of_a_worse_class_or_higher_tier_is_refused() {
     for (row, column) in (0..3).flat_map(|r| (0..4).map(move |c| (r, c))) {

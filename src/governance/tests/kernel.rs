@@ -68,6 +68,7 @@ fn asm2_4_13_each_kernel_rule_is_violated_by_its_own_breach() {
     assert!(!delegation_holds(&names(&["a"]), &names(&["a", "b"])), "K-11");
 }
 
+/// ASM2-10.1.
 #[test]
 fn no_policy_and_no_approval_override_the_kernel() {
     let intent = Sample::new(

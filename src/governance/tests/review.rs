@@ -7,6 +7,7 @@ fn person(scopes: &BTreeSet<Name>) -> Authority<'_> {
     Authority { principal, kind: "human", scopes, delegation: 0 }
 }
 
+/// ASM2-10.2, ASM2-10.6..ASM2-10.8.
 #[test]
 fn k_4_decisions_need_a_second_person_with_the_role() {
     let scopes: BTreeSet<Name> = ["security".parse().unwrap()].into();

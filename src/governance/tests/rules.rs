@@ -44,6 +44,7 @@ fn a_condition_that_cannot_be_said_never_lets_anything_through() {
     }
 }
 
+/// IRM-4.6.1.
 #[test]
 fn irm_4_6_1_each_condition_alone_decides_whether_a_rule_matches() {
     fn kind(name: &str) -> KindId {
@@ -177,6 +178,7 @@ fn d_22_soft_drift_passes_only_by_a_rule_that_rules_on_it() {
     assert_eq!(reason.rule.as_ref().unwrap().as_str(), "b");
 }
 
+/// D-22, IRM-4.3.5.
 #[test]
 fn d_22_hard_drift_is_denied_or_waits_for_a_backtrack() {
     let world = World::new(pay(5, Source::User.into()));
@@ -323,6 +325,7 @@ fn explain_shows_every_candidate() {
     let _: &Value = &world.intent.arguments()["amount"].value;
 }
 
+/// IRM-4.6.3.
 #[test]
 fn irm_4_6_3_another_policy_than_the_locked_one_is_noticed() {
     let policy = Policy::empty();

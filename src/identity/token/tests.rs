@@ -93,6 +93,7 @@ fn each_algorithm_opens_a_session_with_its_key() {
     }
 }
 
+/// D-54, IRM-4.1.1.
 #[test]
 fn forged_and_changed_tokens_are_refused() {
     let forged = sign(Algorithm::EdDSA, Some("ed"), "ed2", &claims());

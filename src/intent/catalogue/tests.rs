@@ -35,6 +35,7 @@ fn request(kind: &str, to: Value) -> Request {
     }
 }
 
+/// D-21, IRM-2.9, IRM-4.2.2.
 #[test]
 fn d_21_what_fits_no_kind_is_no_intent() {
     let catalogue = catalogue(&["send_money", "read_file", "send_mail", "send_email"]);

@@ -51,6 +51,7 @@ const NATIVE: &str = r#"{"kind": "send_money", "subject": "alice", "session": "s
   "reads": [{"key": "landlord", "version": 3}],
   "snapshot": "0000000000000000000000000000000000000000000000000000000000000001"}"#;
 
+/// IRM-4.2.1.
 #[test]
 fn the_projects_own_json_is_read_whole() {
     let expanded = native::read(NATIVE.as_bytes(), &user(), &Limits::DEFAULT).unwrap();
@@ -81,6 +82,7 @@ fn refused(text: &str, channel: &Channel) -> Malformed {
     native::read(text.as_bytes(), channel, &Limits::DEFAULT).unwrap_err()
 }
 
+/// D-21, IRM-2.9.
 #[test]
 fn d_21_what_cannot_be_read_is_kept_with_its_reason() {
     for (from, to, place) in [

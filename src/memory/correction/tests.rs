@@ -92,6 +92,7 @@ fn irm_5_4_a_settled_correction_makes_an_intent_that_passes() {
     assert_eq!(corrected.snapshot(), Some(facts.snapshot()));
 }
 
+/// IRM-4.4.5, IRM-5.4.
 #[test]
 fn irm_5_4_every_step_is_needed() {
     let (intent, mut facts) = halted();

@@ -39,6 +39,7 @@ fn irm_4_4_current_reads_pass_without_a_word() {
     assert_eq!(finding.reasons.capacity(), 0, "no allocation");
 }
 
+/// IRM-4.4.3.
 #[test]
 fn irm_4_4_3_old_versions_and_snapshots_are_stale() {
     let facts =
@@ -65,6 +66,7 @@ fn irm_4_4_3_old_versions_and_snapshots_are_stale() {
     assert_eq!(conflicts.len(), 1, "the facts stand at another snapshot than the route");
 }
 
+/// IRM-4.4.2.
 #[test]
 fn irm_4_4_2_other_subjects_sessions_and_futures_are_misaligned() {
     let shared = NewFact::new(key("k"), "x".into(), label(Source::User));
@@ -94,6 +96,7 @@ fn irm_4_4_2_other_subjects_sessions_and_futures_are_misaligned() {
     assert_eq!(default(&bob, &facts), [(ConflictKind::Misaligned, text.into())]);
 }
 
+/// IRM-4.4.1, PLAN-8.4.
 #[test]
 fn irm_4_4_1_contradictions_and_expiry_are_inconsistent() {
     let fact = |value: &str| NewFact::new(key("k"), value.into(), label(Source::User));

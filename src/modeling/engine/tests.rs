@@ -71,6 +71,7 @@ fn ask(model: &BehaviourModel, profile: &Profile, kind: &str, secs: u64) -> Mode
     model.model(&ModelingInput { intent: &intent, flags: SafetyFlags::NONE, profile, now })
 }
 
+/// IRM-4.3.2.
 #[test]
 fn irm_4_3_2_unusual_behaviour_drifts_and_says_why() {
     let model = model();
@@ -86,6 +87,7 @@ fn irm_4_3_2_unusual_behaviour_drifts_and_says_why() {
     assert!(detail.ends_with("kind `send_money` seen 0 of 40 times"), "{detail}");
 }
 
+/// IRM-4.3.4.
 #[test]
 fn irm_4_3_4_hard_drift_lies_beyond_soft() {
     let model = model();
@@ -126,6 +128,7 @@ fn what_was_refused_teaches_nothing() {
     assert!(ask(&model, &profile, "send_money", 100 * STEP).surprise < before.surprise);
 }
 
+/// IRM-4.3.3.
 #[test]
 fn irm_4_3_3_new_flags_do_not_fit_the_context() {
     let model = model();
@@ -195,6 +198,7 @@ fn preferring(kinds: &[&str], strength: Drift, statement: Statement) -> Behaviou
     BehaviourModel::new(config).unwrap()
 }
 
+/// IRM-4.3.1, D-53.
 #[test]
 fn irm_4_3_1_preferences_object_also_without_history() {
     let unwanted = preferring(&["spam"], Drift::Hard, Statement::Unwanted);

@@ -66,6 +66,8 @@ impl<P: Position> Route<P> {
     ///
     /// # Errors
     /// [`GovernanceStop`]: denied, stepped up to a person, or deferred.
+    ///
+    /// Requirements: IRM-3.4.3, IRM-4.6.4, IRM-4.6.5.
     pub fn govern<E>(
         mut self,
         engine: &E,
@@ -165,6 +167,8 @@ impl<P: Position> Route<P> {
     ///
     /// # Errors
     /// [`PipelineHalt`]: halt and re-evaluation (IRM-5.1). The token is spent.
+    ///
+    /// Requirements: IRM-3.4.1, IRM-3.4.4, IRM-4.7.1, IRM-7.3.
     pub fn plan<E>(
         mut self,
         engine: &E,

@@ -1,4 +1,6 @@
 //! Step 8: evidence first, then the effect (IRM-4.8, D-27).
+//!
+//! Requirements: IRM-4.8.1..IRM-4.8.4, IRM-6.12.
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;

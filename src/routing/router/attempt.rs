@@ -231,6 +231,8 @@ impl<E: Engines, S: Store, C: Clock> Router<E, S, C> {
 
     /// Chains the outcome to its evidence and feeds it to Memory, Pipeline and SSOT
     /// (IRM-4.8).
+    ///
+    /// Requirements: IRM-4.8.5..IRM-4.8.7.
     pub(super) fn record_outcome(
         &self,
         live: &mut Live<Profile<E>>,

@@ -218,7 +218,7 @@ impl<E: Engines, S: Store, C: Clock> Router<E, S, C> {
         let audience = take(live)?;
         let audience = match mandate.envelope {
             Some(verdict) if verdict.decision() == EnvelopeDecision::Block => {
-                match audience.blocked(&verdict, mandate.risk) {
+                match audience.blocked(&verdict, mandate.risk, mandate.violation) {
                     Ok(change) => return Ok(Moving::Changes(change)),
                     Err(audience) => audience,
                 }

@@ -135,6 +135,7 @@ fn impossible_and_duplicate_rows_are_refused() {
     assert!(matches!(error, TableError::DuplicateRow { .. }));
 }
 
+/// D-23, D-24, IRM-3.1.6.
 #[test]
 fn d_24_resolve_refuses_an_id_of_other_components() {
     let rows = vec![row("a", Pattern::default())];
@@ -146,6 +147,7 @@ fn d_24_resolve_refuses_an_id_of_other_components() {
     assert!(matches!(table.resolve(&pay, &c, other.id()), Err(ResolveError::IdMismatch { .. })));
 }
 
+/// IRM-3.2.1, IRM-3.2.7.
 #[test]
 fn the_digest_covers_every_part_of_a_row() {
     let base = row("a", Pattern { kind: kind("pay"), ..Pattern::default() });

@@ -12,6 +12,7 @@ fn an_ordinary_intent_is_allowed_without_a_word() {
     assert!(finding.risk < Risk::RESTRICTION_DEFAULT, "{}", finding.risk);
 }
 
+/// IRM-4.5.1.
 #[test]
 fn values_from_outside_raise_the_flag_and_the_score() {
     let intent = mail(outside());
@@ -49,6 +50,7 @@ fn forbidding(argument: &str, source: &str) -> SafetySystem {
     SafetySystem::new(Envelope::new(parts).unwrap())
 }
 
+/// IRM-4.5.3.
 #[test]
 fn irm_4_5_3_forbidden_routes_are_blocked_and_named() {
     let (bad, good) = (mail(outside()), mail(Source::User.into()));
@@ -68,6 +70,7 @@ fn irm_4_5_3_forbidden_routes_are_blocked_and_named() {
     }
 }
 
+/// D-10, ASM2-7.12.
 #[test]
 fn d_10_an_escalated_or_held_audience_gets_the_safety_systems_answer() {
     let system = SafetySystem::default();
@@ -89,6 +92,7 @@ fn d_10_an_escalated_or_held_audience_gets_the_safety_systems_answer() {
     }
 }
 
+/// ASM2-3.2, ASM2-3.4.
 #[test]
 fn d_10_a_privileged_operation_needs_the_privileged_state() {
     let system = SafetySystem::default();
@@ -130,6 +134,7 @@ fn a_secret_does_not_leave() {
     assert_eq!(finding.decision, SafetyDecision::Allow);
 }
 
+/// IRM-4.5.6.
 #[test]
 fn irm_4_5_6_a_limit_narrows_by_its_rule_and_is_read_only_without_one() {
     let intent = mail(outside());
