@@ -14,7 +14,7 @@ mod world;
 
 use faulty::{Fault, FaultyStore};
 use proptest::prelude::*;
-use prospera::audience::causes::DowngradeCause;
+use prospera::audience::causes::{DowngradeCause, HoldTrigger};
 use prospera::audience::state::State;
 use prospera::audience::table::Way;
 use prospera::governance::ReviewError;
@@ -59,6 +59,24 @@ fn escalated() -> (World, TestRouter<MemoryStore>, TestDesk) {
     let _ = router.route(&mut desk, world.intent("s-1", "leak.all")).unwrap();
     assert_eq!(desk.state(), Some(State::Escalated));
     (world, router, desk)
+}
+
+/// ASM2-8.3, D-6: a governance flag suspends along the legal path, each edge on record in
+/// one commit, and a desk that was open meanwhile learns of it at its next route.
+#[test]
+fn asm2_8_a_governance_flag_suspends_at_once() {
+    let (world, router, mut desk) = open(Setup::default());
+    let before = kinds(router.store()).len();
+    assert_eq!(router.suspend(&alice(), HoldTrigger::GovernanceFlag).unwrap(), State::Hold);
+    let added = &lineage(router.store())[before..];
+    assert_eq!(added.len(), 3, "VERIFIED, BASE, RESTRICTED, HOLD");
+    assert!(added.windows(2).all(|pair| pair[1].timestamp() == pair[0].timestamp()));
+    let routed = router.route(&mut desk, world.intent("s-1", "note.add")).unwrap();
+    assert_eq!(routed.verdict, Verdict::Deny);
+    assert!(why(&routed.evidence).contains(&ReasonCode::AudienceHeld));
+    assert_eq!(world.effects.count(), 0);
+    let again = router.suspend(&alice(), HoldTrigger::GovernanceFlag).unwrap_err();
+    assert!(matches!(again, RouterError::Move(_)), "{again}");
 }
 
 /// ASM2-3.1, ASM2-9.3.

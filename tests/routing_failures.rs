@@ -145,14 +145,14 @@ fn irm_5_3_a_policy_or_version_mismatch_halts() {
     let refused = newer.try_router(store.clone()).unwrap_err();
     let RouterError::PolicyChanged { changed, .. } = &refused else { panic!("{refused}") };
     assert_eq!(*changed, [name("table")]);
-    let adopted = prospera::routing::Router::adopt(
-        newer.engines(),
-        newer.rules(),
-        store.clone(),
-        newer.clock,
-        operator(),
-    );
-    let adopted = adopted.unwrap();
+    let adopt = |by: &prospera::identity::Session| {
+        let (engines, rules, clock) = (newer.engines(), newer.rules(), newer.clock);
+        prospera::routing::Router::adopt(engines, rules, store.clone(), clock, by)
+    };
+    // D-24: another version needs governance, and nobody else's word will do.
+    let refused = adopt(&newer.alice("s-8")).unwrap_err();
+    assert!(matches!(refused, RouterError::NotAuthorized { .. }), "{refused}");
+    let adopted = adopt(&newer.governor()).unwrap();
     for kind in ["note.add", "note.refused", "mail.send"] {
         let error = router.route(&mut desk, world.intent("s-1", kind)).unwrap_err();
         assert!(matches!(error, RouterError::PolicyChanged { .. }), "{kind}: {error}");

@@ -24,6 +24,7 @@ use crate::encode::{DecodeError, Encode};
 use crate::execution::Output;
 use crate::governance::{ReviewError, TokenMint};
 use crate::id::{Name, PrincipalId, Subsystem};
+use crate::identity::Session;
 use crate::intent::Submission;
 use crate::memory::FactsError;
 use crate::risk::Risk;
@@ -283,26 +284,30 @@ impl<E: Engines, S: Store, C: Clock> Router<E, S, C> {
         Ok(router)
     }
 
-    /// A router that puts its policy set into force, by a recorded act of `by`. Routes
-    /// that other routers decide under the old set halt at their commit and are
-    /// re-evaluated; what is recorded stays as it was decided.
+    /// A router that puts its policy set into force, by a recorded act of a governor
+    /// (D-24): a person who holds [`Rules::governor`] of the set at hand. Routes that
+    /// other routers decide under the old set halt at their commit; what is recorded
+    /// stays as it was decided.
     ///
     /// # Errors
+    /// [`RouterError::NotAuthorized`] and [`RouterError::Review`] when `by` may not;
     /// [`RouterError::Ledger`] when it could not be recorded.
     pub fn adopt(
         engines: E,
         rules: Rules,
         store: S,
         clock: C,
-        by: PrincipalId,
+        by: &Session,
     ) -> Result<Self, RouterError> {
         let mut router = Self::unpinned(engines, rules, store, clock);
+        let _standing = router.may_decide(by, &router.rules.governor)?;
+        let principal = by.principal().clone();
         match router.pinned()? {
             Some((in_force, head)) if in_force.digest() == router.rules.pins.digest() => {
                 router.policy = head;
             }
-            Some((_, head)) => router.pin(by, head)?,
-            None => router.pin(by, Head::EMPTY)?,
+            Some((_, head)) => router.pin(principal, head)?,
+            None => router.pin(principal, Head::EMPTY)?,
         }
         Ok(router)
     }

@@ -3,9 +3,9 @@
 use std::process::ExitCode;
 
 use prospera::id::{PrincipalId, SessionId};
-use prospera::identity::{PrincipalKind, Session, TokenVerifier, VerifiedClaims};
+use prospera::identity::{IdentityPolicy, PrincipalKind, Session, TokenVerifier, VerifiedClaims};
 use prospera::routing::Router;
-use prospera::time::Clock as _;
+use prospera::time::{Clock as _, Timestamp};
 
 use crate::args::ApproveArgs;
 use crate::failure::Failure;
@@ -14,6 +14,24 @@ use crate::records::find_route;
 use crate::route::OPERATOR;
 use crate::route::sessions::{host_claims, read_token};
 use crate::store::{AnyStore, CliClock, CliRouter, open_beside};
+
+/// A person this host vouches for, with the roles it gives to approvers.
+pub(crate) fn vouched(
+    policy: &IdentityPolicy,
+    who: &str,
+    now: Timestamp,
+) -> Result<VerifiedClaims, Failure> {
+    let Some(host) = policy.host() else {
+        return Err(Failure::new("identity.toml has no `[host]` that vouches for anybody")
+            .help("`--token FILE` names the approver's signed token"));
+    };
+    let session: SessionId = format!("approve/{who}/{}", now.as_millis()).parse()?;
+    let acts = (who.parse()?, PrincipalKind::Human);
+    let names = (session, who.parse()?);
+    let mut claims = host_claims(policy, host, names, acts, now);
+    claims.roles.clone_from(&host.approvers);
+    Ok(VerifiedClaims::vouched_by_host(claims))
+}
 
 pub(crate) fn run(args: &ApproveArgs, out: &mut Out) -> Result<ExitCode, Failure> {
     let store = AnyStore::writer(&args.store)?;
@@ -30,18 +48,7 @@ pub(crate) fn run(args: &ApproveArgs, out: &mut Out) -> Result<ExitCode, Failure
             };
             TokenVerifier::from_jwks(&keys)?.verify(&read_token(file)?, now, policy)?
         }
-        (None, Some(who)) => {
-            let Some(host) = policy.host() else {
-                return Err(Failure::new("identity.toml has no `[host]` that vouches for anybody")
-                    .help("`--token FILE` names the approver's signed token"));
-            };
-            let session: SessionId = format!("approve/{who}/{}", now.as_millis()).parse()?;
-            let acts = (who.parse()?, PrincipalKind::Human);
-            let names = (session, who.parse()?);
-            let mut claims = host_claims(policy, host, names, acts, now);
-            claims.roles.clone_from(&host.approvers);
-            VerifiedClaims::vouched_by_host(claims)
-        }
+        (None, Some(who)) => vouched(policy, who, now)?,
         (None, None) => return Err(Failure::new("expected `--token FILE` or `--as WHO`")),
     };
     let approver = Session::open(claims, now, policy)?;

@@ -6,11 +6,12 @@ use std::time::Instant;
 use prospera::audience::lineage::LineageEvent;
 use prospera::execution::files::Journals;
 use prospera::id::PrincipalId;
+use prospera::identity::Session;
 use prospera::policy::PolicyFolder;
 use prospera::routing::Router;
 use prospera::ssot::record::RecordKind;
 use prospera::ssot::store::Store as _;
-use prospera::time::Timestamp;
+use prospera::time::{Clock as _, Timestamp};
 
 use crate::args::{Format, RouteArgs};
 use crate::failure::Failure;
@@ -56,7 +57,9 @@ pub(crate) fn run(args: &RouteArgs, out: &mut Out) -> Result<ExitCode, Failure> 
         sessions::Sessions::new(opened.identity.clone(), keys.as_deref(), &scenario.base)?;
     let clock = scenario.clock.clone();
     let router: CliRouter = if let Some(who) = &args.adopt {
-        Router::adopt(opened.engines, opened.rules, store, clock, who.parse()?)?
+        let claims = crate::approve::vouched(&opened.identity, who, clock.now())?;
+        let governor = Session::open(claims, clock.now(), &opened.identity)?;
+        Router::adopt(opened.engines, opened.rules, store, clock, &governor)?
     } else {
         let operator: PrincipalId = OPERATOR.parse()?;
         Router::new(opened.engines, opened.rules, store, clock, operator)?

@@ -10,7 +10,7 @@ use alloc::vec::Vec;
 use super::mandate::{Moving, authority};
 use super::{ATTEMPTS, Profile, Router, RouterError, read};
 use crate::audience::any::AnyAudience;
-use crate::audience::causes::DowngradeCause;
+use crate::audience::causes::{DowngradeCause, HoldTrigger};
 use crate::audience::evidence::{GovernanceApproval, GovernanceAuthorization, GovernanceReview};
 use crate::audience::state::State;
 use crate::audience::table::{Edge, Way, edge};
@@ -21,7 +21,7 @@ use crate::governance::{
     GovernanceDecision, GovernanceEngine, KernelInput, Matter, ReviewError, Sitting,
 };
 use crate::id::{LayerId, Name, PrincipalId, SessionId, SubjectId, Subsystem};
-use crate::identity::{IdentityEngine, IdentityInput, Session};
+use crate::identity::{IdentityEngine, IdentityInput, PrincipalKind, Session};
 use crate::memory::NewFact;
 use crate::routing::desk::{Desk, Streams};
 use crate::routing::engines::Engines;
@@ -140,6 +140,19 @@ impl<E: Engines, S: Store, C: Clock> Router<E, S, C> {
         let matter = Matter::Backtrack { route, from, target };
         let role = &self.rules.governor;
         self.decide(governor, &referred.subject, &referred.principal, role, matter, true, note)
+    }
+
+    /// Suspends a subject: the shortest legal restrictive path to HOLD, each edge on
+    /// record, in one commit (D-6). For the triggers a host or Governance knows of: a
+    /// governance flag, subsystems in conflict, an identity or a lineage in doubt
+    /// (ASM2-8.1..ASM2-8.4). Restricting needs nobody's permission; from PRIVILEGED,
+    /// which only an authorization leaves otherwise, the subject escalates (D-2).
+    ///
+    /// # Errors
+    /// [`RouterError::Move`] from INIT, and where the subject is suspended already.
+    pub fn suspend(&self, subject: &SubjectId, trigger: HoldTrigger) -> Result<State, RouterError> {
+        let suspended = self.audience(subject)?.suspend(trigger, None, self.clock.now());
+        self.settle_change(suspended.map_err(|not_moved| not_moved.into_parts().1)?)
     }
 
     /// Governance approves that a subject leaves HOLD, for BASE or RESTRICTED
@@ -354,17 +367,13 @@ impl<E: Engines, S: Store, C: Clock> Router<E, S, C> {
         self.decide(governor, subject, &requester, role, matter, true, note)
     }
 
-    #[expect(clippy::too_many_arguments, reason = "each is a fact of the record")]
-    fn decide(
+    /// Whether somebody may decide in this role: a person whose session holds it and whose
+    /// own audience, which is given back, is not suspended (D-10).
+    pub(super) fn may_decide(
         &self,
         decider: &Session,
-        subject: &SubjectId,
-        requester: &PrincipalId,
         role: &Name,
-        matter: Matter,
-        granted: bool,
-        note: &str,
-    ) -> Result<Decided, RouterError> {
+    ) -> Result<AnyAudience, RouterError> {
         let now = self.clock.now();
         let identified = self.engines.identity().identify(&IdentityInput {
             session: decider,
@@ -393,6 +402,26 @@ impl<E: Engines, S: Store, C: Clock> Router<E, S, C> {
                 reason: Reason::new(code),
             });
         }
+        if decider.kind() != PrincipalKind::Human {
+            let (decider, found) = (decider.principal().clone(), decider.kind().name());
+            return Err(ReviewError::NotAPerson { decider, found }.into());
+        }
+        Ok(standing)
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "each is a fact of the record")]
+    fn decide(
+        &self,
+        decider: &Session,
+        subject: &SubjectId,
+        requester: &PrincipalId,
+        role: &Name,
+        matter: Matter,
+        granted: bool,
+        note: &str,
+    ) -> Result<Decided, RouterError> {
+        let now = self.clock.now();
+        let standing = self.may_decide(decider, role)?;
         let sitting = Sitting {
             requester,
             role,

@@ -1,9 +1,11 @@
 //! One attempt at one submission: walk, record, execute, record.
 
 use alloc::boxed::Box;
+use alloc::string::ToString;
 use alloc::sync::Arc;
 
 use super::{FollowUp, Profile, Routed, Router, RouterError, keep, moved};
+use crate::audience::permits::permits;
 use crate::audience::state::State;
 use crate::digest::Digest;
 use crate::encode::Encode;
@@ -21,6 +23,7 @@ use crate::ssot::ledger::Receipt;
 use crate::ssot::record::{Draft, RecordKind};
 use crate::ssot::store::{Batch, Store};
 use crate::time::{Clock, Timestamp};
+use crate::verdict::{Reason, Verdict};
 
 /// What came of one attempt.
 #[expect(clippy::large_enum_variant, reason = "a submission moves on without an allocation")]
@@ -113,6 +116,14 @@ impl<E: Engines, S: Store, C: Clock> Router<E, S, C> {
             return Err(route.overridden(verdict, reason).into());
         }
         let state = mandate.state();
+        // The state's ceiling holds whatever the rules allow (ASM2-3.5).
+        if let Some(intent) = route.submission().intent() {
+            let flags = route.evidence().flags.union(route.evidence().raised);
+            if let Err(denied) = permits(state, intent.kind().tier, flags) {
+                let reason = Reason::new(denied.code()).detail(denied.to_string());
+                return Err(route.overridden(Verdict::Deny, reason).into());
+            }
+        }
         route.settle_audience(state, class_number(mandate.class()), mandate.narrowing());
         let approval = live.approval(route.evidence().intent);
         let view = GovernanceView {
