@@ -7,7 +7,7 @@
 //!
 //! Run it with `cargo run --example own_engine`.
 
-use prospera::routing::{EngineSet, Router};
+use prospera::routing::{EngineSet, Router, StepResult};
 use prospera::safety::{
     PostureInput, SafetyDecision, SafetyEngine, SafetyFinding, SafetyInput, SafetySystem,
 };
@@ -62,7 +62,8 @@ fn main() -> Result<(), Failure> {
         let request = prospera::testing::world::request("note.read", &[("name", note.into())])?;
         let intent = catalogue.intent(request)?;
         let done = router.route(&mut desk, intent.into())?;
-        let last = done.evidence.trace.last().and_then(|entry| entry.reasons.last());
+        let stopped = done.evidence.trace.iter().find(|entry| entry.result == StepResult::Stopped);
+        let last = stopped.and_then(|entry| entry.reasons.last());
         let why = last.map(|reason| format!(": {reason}")).unwrap_or_default();
         println!("{note}: {}{why}", done.verdict);
     }

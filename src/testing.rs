@@ -30,7 +30,7 @@ use prospera::testing::{properties, strategy, world::Setup};
 use proptest::prelude::*;
 
 proptest!(|(requests in prop::collection::vec(strategy::request(&Setup::sample().unwrap().catalogue), 1..4))| {
-    let world = Setup::sample()?.build()?; // your own kinds and module go here
+    let world = Setup::sample().unwrap().build().unwrap(); // your own kinds and module go here
     properties::routes_are_sound(&world, requests)?;
 });
 ```

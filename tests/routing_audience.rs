@@ -18,7 +18,7 @@ use prospera::audience::causes::{DowngradeCause, HoldTrigger};
 use prospera::audience::state::State;
 use prospera::audience::table::Way;
 use prospera::governance::ReviewError;
-use prospera::id::SubjectId;
+use prospera::id::{LayerId, SubjectId};
 use prospera::identity::{PrincipalKind, Session};
 use prospera::routing::{RouterError, Stop};
 use prospera::ssot::memory::MemoryStore;
@@ -59,6 +59,24 @@ fn escalated() -> (World, TestRouter<MemoryStore>, TestDesk) {
     let _ = router.route(&mut desk, world.intent("s-1", "leak.all")).unwrap();
     assert_eq!(desk.state(), Some(State::Escalated));
     (world, router, desk)
+}
+
+/// ASM2-3.5: a state's ceiling holds whatever class, rules and matrix allow. RESTRICTED
+/// looks and does nothing else, and the refusal comes before Governance is asked.
+#[test]
+fn asm2_3_5_a_states_ceiling_holds() {
+    let (world, router, _) = open(Setup::default());
+    let governor = world.governor();
+    assert_eq!(router.suspend(&alice(), HoldTrigger::GovernanceFlag).unwrap(), State::Hold);
+    let to = State::Restricted;
+    assert_eq!(router.release(&governor, &alice(), to, "may look").unwrap(), to);
+    let mut desk = router.open(world.alice("s-2")).unwrap();
+    assert_eq!(desk.state(), Some(to));
+    let routed = router.route(&mut desk, world.intent("s-2", "note.add")).unwrap();
+    assert_eq!(routed.verdict, Verdict::Deny);
+    assert_eq!(why(&routed.evidence).last(), Some(&ReasonCode::StateInsufficient));
+    assert_eq!(routed.evidence.trace.last().unwrap().layer, LayerId::Safety);
+    assert_eq!(world.effects.count(), 0);
 }
 
 /// ASM2-8.3, D-6: a governance flag suspends along the legal path, each edge on record in

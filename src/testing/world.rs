@@ -11,7 +11,7 @@
 //! let routed = world.router.route(&mut desk, intent)?;
 //! assert_eq!(routed.verdict, Verdict::Allow);
 //! assert_eq!(world.calls.of("notes"), 1);
-//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! # Ok::<(), prospera::testing::world::Failure>(())
 //! ```
 //!
 //! [`Setup`] has public parts: put your own catalogue, policy, modules or table in and
