@@ -79,6 +79,22 @@ fn asm2_3_5_a_states_ceiling_holds() {
     assert_eq!(world.effects.count(), 0);
 }
 
+/// ASM2-7.5: an intent that names another subject than its session is Blocked at Step 1,
+/// and the audience in whose session it was tried escalates in the same commit.
+#[test]
+fn asm2_7_5_identities_that_do_not_match_escalate() {
+    let (world, router, mut desk) = open(Setup::default());
+    let mut request = world.request("s-1", "note.add");
+    request.subject = "mallory".parse().unwrap();
+    let intent = world.catalogue.intent(request).unwrap();
+    let routed = router.route(&mut desk, intent.into()).unwrap();
+    assert_eq!(routed.verdict, Verdict::Deny);
+    assert_eq!(why(&routed.evidence), [ReasonCode::SubjectMismatch]);
+    assert_eq!(routed.moved, Some((State::Verified, State::Escalated)));
+    assert_eq!(desk.state(), Some(State::Escalated));
+    assert_eq!(world.effects.count(), 0);
+}
+
 /// ASM2-8.3, D-6: a governance flag suspends along the legal path, each edge on record in
 /// one commit, and a desk that was open meanwhile learns of it at its next route.
 #[test]

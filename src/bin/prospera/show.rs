@@ -22,9 +22,9 @@ pub(crate) fn run(args: &ShowArgs, out: &mut Out) -> Result<ExitCode, Failure> {
     let store = AnyStore::reader(&args.store)?;
     let route = find_route(&store, &args.route)?;
     let outcome = outcome_of(&store, &route.record)?;
-    let kept = payloads::intent(&store, &route.block).map_err(changed)?;
+    let kept = payloads::intent(&store, &route.block).map_err(|error| changed(&error))?;
     let intent = kept.and_then(|bytes| read_intent(&bytes).ok());
-    let objective = payloads::objective(&store, &route.block).map_err(changed)?;
+    let objective = payloads::objective(&store, &route.block).map_err(|error| changed(&error))?;
     let objective = objective.map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
     if args.format == Format::Json {
         let arguments: serde_json::Value = intent
@@ -59,7 +59,7 @@ pub(crate) fn run(args: &ShowArgs, out: &mut Out) -> Result<ExitCode, Failure> {
 }
 
 /// What is kept is not what the evidence names: nothing of it is shown.
-fn changed(error: PayloadError) -> Failure {
+fn changed(error: &PayloadError) -> Failure {
     Failure::new(error.to_string())
         .help("`prospera verify` names the first record that is affected")
 }

@@ -76,9 +76,15 @@ impl<E: Engines, S: Store, C: Clock> Router<E, S, C> {
             now,
             wait_until: now.plus_millis(self.rules.decision_millis),
         };
-        let route = Route::receive(submission, &reception)
-            .identify(engines.identity(), session)?
-            .package(engines.intent(), self.rules.catalogue)?;
+        let route =
+            match Route::receive(submission, &reception).identify(engines.identity(), session) {
+                Ok(route) => route,
+                Err(stop) => {
+                    *mandate = Mandate::of_identity(state, stop.reasons());
+                    return Err(stop.into());
+                }
+            };
+        let route = route.package(engines.intent(), self.rules.catalogue)?;
         let route = match route.model(engines.modeling(), &live.profile) {
             Ok(route) => route,
             // Governance may have looked at this very drift before (D-22).

@@ -5,8 +5,8 @@ use alloc::vec::Vec;
 use super::{Profile, Router, RouterError};
 use crate::audience::any::{AnyAudience, Carried, Change, Support};
 use crate::audience::causes::{
-    ConstitutionalViolation, DowngradeCauses, EscalationTrigger, EscalationTriggers, HoldTrigger,
-    HoldTriggers, Restriction,
+    ConstitutionalViolation, DowngradeCause, DowngradeCauses, EscalationTrigger,
+    EscalationTriggers, HoldTrigger, HoldTriggers, Restriction,
 };
 use crate::audience::classifier::Class;
 use crate::audience::evaluate::{Assessment, Move, evaluate};
@@ -20,12 +20,14 @@ use crate::risk::Risk;
 use crate::routing::desk::Live;
 use crate::routing::engines::Engines;
 use crate::routing::evidence::EvidenceBlock;
-use crate::safety::SafetyFinding;
+use crate::safety::{SafetyDecision, SafetyFinding};
 use crate::ssot::ledger::Receipt;
 use crate::ssot::record::{Draft, Head, RecordKind};
 use crate::ssot::store::Store;
 use crate::time::{Clock, Timestamp};
-use crate::verdict::{EnvelopeDecision, EnvelopeVerdict, Narrowing, Reason, ReasonCode, Verdict};
+use crate::verdict::{
+    Drift, EnvelopeDecision, EnvelopeVerdict, Narrowing, Reason, ReasonCode, Verdict,
+};
 
 /// From this anomaly on an identity counts as inconsistent (ASM2-8.1).
 const INCONSISTENT: Risk = Risk::saturating(500_000);
@@ -55,6 +57,18 @@ impl Mandate {
             envelope: None,
             risk: Risk::ZERO,
         }
+    }
+
+    /// Step 1 blocked. Identities that do not match escalate the audience in whose
+    /// session it was tried (ASM2-7.5); anything else moves nobody.
+    pub(super) fn of_identity(from: State, reasons: &[Reason]) -> Self {
+        let mismatch = reasons.iter().any(|reason| {
+            matches!(reason.code, ReasonCode::SubjectMismatch | ReasonCode::IdentityAnomaly)
+        });
+        let escalation = EscalationTriggers::NONE.with(EscalationTrigger::IdentityAnomaly);
+        let mandated =
+            mismatch.then(|| evaluate(from, &Assessment { escalation, ..Assessment::calm() }));
+        Self { mandated, ..Self::stay(from) }
     }
 
     /// The state the audience will be in.
@@ -179,6 +193,15 @@ impl<E: Engines, S: Store, C: Clock> Router<E, S, C> {
         } else if identity.anomaly >= INCONSISTENT {
             hold = hold.with(HoldTrigger::IdentityInconsistency);
         }
+        // Two subsystems that flag the same intent have drifted from the audience alike
+        // (ASM2-6.3): one flag alone is the rules' to judge.
+        let drifted = block.drift >= Drift::Soft
+            && matches!(finding.decision, SafetyDecision::Hold | SafetyDecision::Block);
+        let downgrade = if drifted {
+            DowngradeCauses::NONE.with(DowngradeCause::SubsystemDrift)
+        } else {
+            DowngradeCauses::NONE
+        };
         let mandated = evaluate(
             from,
             &Assessment {
@@ -187,7 +210,7 @@ impl<E: Engines, S: Store, C: Clock> Router<E, S, C> {
                 matrix: matrix.decision(),
                 kernel: kernel.decision(),
                 class: classification.class(),
-                downgrade: DowngradeCauses::NONE,
+                downgrade,
                 hold,
                 escalation,
                 threshold: self.rules.threshold,
