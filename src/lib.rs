@@ -31,6 +31,9 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 extern crate alloc;
+// Tests of the heart may use what the heart itself may not.
+#[cfg(all(test, not(feature = "std")))]
+extern crate std;
 
 pub mod audience;
 pub mod digest;

@@ -102,6 +102,8 @@ impl Decode for PolicyPinned {
 
 #[cfg(test)]
 mod tests {
+    use alloc::string::ToString;
+
     use super::*;
 
     #[test]
