@@ -40,7 +40,7 @@ mod vectors;
 /// What the user wants in the end, in their own words.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Objective {
-    text: Box<str>,
+    text: Arc<str>,
     hash: Digest,
 }
 
@@ -53,6 +53,11 @@ impl Objective {
     /// The text.
     pub fn text(&self) -> &str {
         &self.text
+    }
+
+    /// The text, shared.
+    pub(crate) fn shared_text(&self) -> Arc<str> {
+        Arc::clone(&self.text)
     }
 
     /// The User Objective Hash (IRM-3.1.2).

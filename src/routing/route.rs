@@ -18,6 +18,7 @@
 //! authorization.
 
 use alloc::boxed::Box;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
 use core::marker::PhantomData;
@@ -69,6 +70,8 @@ pub(super) struct Core {
     pub(super) path: Option<ExecutionPath>,
     pub(super) key: Option<IdempotencyKey>,
     pub(super) execution: Option<Execution>,
+    /// The output's digest and canonical bytes.
+    pub(super) output: Option<(Digest, Arc<[u8]>)>,
     pub(super) block: EvidenceBlock,
 }
 
@@ -197,6 +200,7 @@ impl Route<layers::Received> {
             path: None,
             key: None,
             execution: None,
+            output: None,
             block,
         };
         Self::at(Box::new(core))

@@ -13,6 +13,7 @@ use crate::governance::{
 };
 use crate::id::{KindId, LayerId, Name, RuleId};
 use crate::identity::Session;
+use crate::intent::RoutingId;
 use crate::pipeline::{ExecutionPath, PipelineEngine, PipelineInput};
 use crate::provenance::Label;
 use crate::routing::evidence::StepResult;
@@ -183,8 +184,12 @@ impl<P: Position> Route<P> {
         E: PipelineEngine + ?Sized,
     {
         let core = &mut *self.core;
-        let planned = redeem(core, table, state, token, mint, now)
-            .and_then(|()| plan(core, engine, table, state));
+        // Recomputed once at this step (D-23), for the token and for the table.
+        let recomputed = core.package.as_ref().map(|package| package.components().id());
+        let planned = recomputed.ok_or(Reason::new(ReasonCode::IntentMalformed)).and_then(|id| {
+            redeem(core, table, id, state, token, mint, now)?;
+            plan(core, engine, table, id, state)
+        });
         match planned {
             Ok((path, row)) => {
                 core.block.template = Some(path.template().clone());
@@ -208,13 +213,14 @@ fn plan<E: PipelineEngine + ?Sized>(
     core: &Core,
     engine: &E,
     table: &RoutingTable,
+    recomputed: RoutingId,
     state: State,
 ) -> Result<(ExecutionPath, RuleId), Reason> {
     let (Some(intent), Some(package)) = (intent_of(core), core.package.as_ref()) else {
         return Err(Reason::new(ReasonCode::IntentMalformed));
     };
     let row = table
-        .resolve(&intent.kind().id, package.components(), package.id())
+        .resolve_as(&intent.kind().id, package.components(), recomputed, package.id())
         .map_err(|error| Reason::new(error.code()).detail(error.detail()))?;
     let input = PipelineInput {
         intent,
@@ -247,16 +253,14 @@ fn named(mut reasons: Vec<Reason>, rule: Option<RuleId>, code: ReasonCode) -> Ve
 fn redeem(
     core: &Core,
     table: &RoutingTable,
+    recomputed: RoutingId,
     state: State,
     token: ApprovalToken,
     mint: &TokenMint,
     now: Timestamp,
 ) -> Result<(), Reason> {
-    let Some(package) = &core.package else {
-        return Err(Reason::new(ReasonCode::IntentMalformed));
-    };
     let expected = Expectations {
-        routing_id: package.components().id(),
+        routing_id: recomputed,
         table: table.digest(),
         state,
         mode: core.block.mode,

@@ -3,6 +3,7 @@
 //! Requirements: IRM-4.8.1..IRM-4.8.4, IRM-6.12.
 
 use alloc::boxed::Box;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
 
@@ -171,6 +172,10 @@ impl<P: Position> Route<P> {
         E: ExecutionEngine + ?Sized,
     {
         let execution = run(&self.core, engine, state, now);
+        if let Execution::Done(output) = &execution {
+            let bytes = output.value.to_canonical();
+            self.core.output = Some((Domain::Output.hash(&bytes), bytes.into()));
+        }
         self.core.execution = Some(execution);
         Route::at(self.core)
     }
@@ -210,7 +215,7 @@ impl Route<layers::Execution> {
             Some(Execution::Done(output)) => Outcome {
                 evidence,
                 status: OutcomeStatus::Done,
-                output: Some(Domain::Output.hash(&output.value.to_canonical())),
+                output: self.core.output.as_ref().map(|(digest, _)| *digest),
                 label: output.label.clone(),
                 reasons: Vec::new(),
             },
@@ -234,6 +239,11 @@ impl Route<layers::Execution> {
             Some(Execution::Done(output)) => Some(output),
             _ => None,
         }
+    }
+
+    /// The canonical bytes of the output, which its digest in the outcome stands for.
+    pub(in crate::routing) fn output_bytes(&self) -> Option<Arc<[u8]>> {
+        self.core.output.as_ref().map(|(_, bytes)| Arc::clone(bytes))
     }
 
     /// The evidence, the submission and the output.
