@@ -41,6 +41,12 @@ impl Digest {
         &self.0
     }
 
+    /// The first eight bytes as a number: enough to tell most digests apart at once.
+    pub(crate) const fn prefix(&self) -> u64 {
+        let [a, b, c, d, e, f, g, h, ..] = self.0;
+        u64::from_le_bytes([a, b, c, d, e, f, g, h])
+    }
+
     /// The first eight hex digits, for people.
     pub fn short(&self) -> impl fmt::Display + '_ {
         Short(self)

@@ -173,8 +173,7 @@ impl<P: Position> Route<P> {
     {
         let execution = run(&self.core, engine, state, now);
         if let Execution::Done(output) = &execution {
-            let bytes = output.value.to_canonical();
-            self.core.output = Some((Domain::Output.hash(&bytes), bytes.into()));
+            self.core.output = Some(output.value.to_canonical().into());
         }
         self.core.execution = Some(execution);
         Route::at(self.core)
@@ -187,12 +186,12 @@ fn run<E: ExecutionEngine + ?Sized>(
     state: State,
     now: Timestamp,
 ) -> Execution {
-    let (Some(intent), Some(path), Some(package), Some(key)) =
-        (intent_of(core), core.path.as_ref(), core.package.as_ref(), core.key)
+    let (Some(intent), Some(path), Some(components), Some(key)) =
+        (intent_of(core), core.path.as_ref(), core.components(), core.key)
     else {
         return Execution::Failed(Reason::new(ReasonCode::IntentMalformed));
     };
-    if package.components().id() != package.id() || core.block.routing_id != Some(package.id()) {
+    if core.block.routing_id != Some(components.id()) {
         return Execution::Failed(Reason::new(ReasonCode::RoutingIdMismatch));
     }
     engine.execute(&Job {
@@ -215,7 +214,7 @@ impl Route<layers::Execution> {
             Some(Execution::Done(output)) => Outcome {
                 evidence,
                 status: OutcomeStatus::Done,
-                output: self.core.output.as_ref().map(|(digest, _)| *digest),
+                output: self.core.output.as_deref().map(|bytes| Domain::Output.hash(bytes)),
                 label: output.label.clone(),
                 reasons: Vec::new(),
             },
@@ -243,7 +242,7 @@ impl Route<layers::Execution> {
 
     /// The canonical bytes of the output, which its digest in the outcome stands for.
     pub(in crate::routing) fn output_bytes(&self) -> Option<Arc<[u8]>> {
-        self.core.output.as_ref().map(|(_, bytes)| Arc::clone(bytes))
+        self.core.output.clone()
     }
 
     /// The evidence, the submission and the output.
