@@ -43,8 +43,10 @@ impl Digest {
 
     /// The first eight bytes as a number: enough to tell most digests apart at once.
     pub(crate) const fn prefix(&self) -> u64 {
-        let [a, b, c, d, e, f, g, h, ..] = self.0;
-        u64::from_le_bytes([a, b, c, d, e, f, g, h])
+        match self.0.first_chunk() {
+            Some(first) => u64::from_le_bytes(*first),
+            None => 0,
+        }
     }
 
     /// The first eight hex digits, for people.

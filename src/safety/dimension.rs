@@ -91,6 +91,10 @@ impl Dimension {
 ///
 /// INVARIANT (together): the sources of one dimension stand together, in the order of
 /// the dimensions; the build fails otherwise.
+#[expect(
+    clippy::indexing_slicing,
+    reason = "evaluated at compile time, where it would be an error"
+)]
 pub(super) const SPANS: [(usize, usize); DIMENSIONS] = {
     let mut spans = [(0, 0); DIMENSIONS];
     let mut source = 0;
