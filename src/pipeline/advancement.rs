@@ -30,8 +30,7 @@ use crate::digest::Digest;
 use crate::encode::{Decode, DecodeError, Encode, Reader, Writer, byte_enum};
 use crate::id::{KindId, TemplateId};
 
-/// Most outcomes kept for one session.
-pub const PROGRESS_ENTRIES: usize = 64;
+pub use crate::limits::PROGRESS_ENTRIES;
 
 /// How an execution ended, without its output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

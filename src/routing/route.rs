@@ -31,6 +31,7 @@ use crate::identity::{IdentityEngine, IdentityFinding, IdentityInput, Session};
 use crate::intent::{
     Intent, IntentEngine, PackageInput, RoutingComponents, RoutingPackage, Submission,
 };
+use crate::limits::REASONS;
 use crate::memory::{Facts, MemoryEngine, MemoryInput};
 use crate::modeling::{ModelingEngine, ModelingInput};
 use crate::pipeline::ExecutionPath;
@@ -80,7 +81,8 @@ pub(super) struct Core {
 
 impl Core {
     /// Notes how a layer ended.
-    pub(super) fn note(&mut self, layer: LayerId, result: StepResult, reasons: Vec<Reason>) {
+    pub(super) fn note(&mut self, layer: LayerId, result: StepResult, mut reasons: Vec<Reason>) {
+        bounded(&mut reasons);
         let vote = match result {
             StepResult::Passed | StepResult::Narrowed => Vote::Agree,
             StepResult::Flagged | StepResult::Stopped => Vote::Dissent,
@@ -569,6 +571,18 @@ pub(super) fn check_backtrack(
         return Err(refused("the route has no Routing ID yet"));
     };
     authorization.spend(id, target).map_err(|error| refused(&alloc::format!("{error}")))
+}
+
+/// At most [`REASONS`]: a trace must fit into a record, however much there is to say.
+fn bounded(reasons: &mut Vec<Reason>) {
+    let left_out = (reasons.len() + 1).saturating_sub(REASONS);
+    if left_out > 1 {
+        reasons.truncate(REASONS - 1);
+        if let Some(last) = reasons.last() {
+            let more = alloc::format!("and {left_out} more reasons");
+            reasons.push(Reason::new(last.code).detail(more));
+        }
+    }
 }
 
 /// Drops everything learnt in `target` and after it.

@@ -36,8 +36,7 @@ use crate::verdict::{Drift, SafetyFlags, Vote};
 #[cfg(feature = "files")]
 mod file;
 
-/// Most patterns that rows of one kind, wildcard rows included, may have.
-pub const MAX_PATTERNS: usize = 64;
+pub use crate::limits::TABLE_PATTERNS as MAX_PATTERNS;
 
 /// What a row matches on. What is left out matches anything.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]

@@ -46,6 +46,7 @@ impl<E: Engines, S: Store, C: Clock> Router<E, S, C> {
     /// before halt at their commit and are re-evaluated.
     ///
     /// # Errors
+    /// [`RouterError::Facts`] when a bound of the facts is reached: nothing is recorded;
     /// [`RouterError::Ledger`] when another writer was faster: the desk reads again.
     pub fn remember(&self, desk: &mut Desk<Profile<E>>, fact: NewFact) -> Result<u64, RouterError> {
         let mut live = self.take_live(desk)?;
@@ -57,6 +58,11 @@ impl<E: Engines, S: Store, C: Clock> Router<E, S, C> {
         let now = self.clock.now();
         let streams = &desk.streams;
         let record = live.facts.record(fact);
+        // A record that the facts do not take would end every later replay of them.
+        if let Err(error) = live.facts.admits(&record) {
+            desk.live = Some(live);
+            return Err(error.into());
+        }
         let draft = record.draft(desk.session.subject());
         let batch = Batch::new(now)
             .expect(streams.memory.clone(), live.facts.head())
