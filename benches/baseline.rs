@@ -172,7 +172,7 @@ fn log() -> MemoryStore {
         let body = BLOCK[..180].to_vec();
         let draft = Draft::new(stream.clone(), RecordKind::Outcome, Subsystem::Routing, body);
         let head = store.head(&stream).unwrap();
-        store.append(Batch::new(BEGIN).expect(stream.clone(), head).append(draft)).unwrap();
+        store.append(&Batch::new(BEGIN).expect(stream.clone(), head).append(draft)).unwrap();
     }
     store
 }
