@@ -140,6 +140,16 @@ impl Writer {
         self.bytes
     }
 
+    /// Makes room for `additional` more bytes.
+    pub fn reserve(&mut self, additional: usize) {
+        self.bytes.reserve(additional);
+    }
+
+    /// For how many bytes there is room in all.
+    pub fn capacity(&self) -> usize {
+        self.bytes.capacity()
+    }
+
     /// Forgets what was written and keeps the room.
     pub fn clear(&mut self) {
         self.bytes.clear();
