@@ -115,10 +115,7 @@ impl<E: Engines, S: Store, C: Clock> Router<E, S, C> {
     }
 
     /// Reads everything a session's routes rest on.
-    pub(super) fn load(
-        &self,
-        session: &Session,
-    ) -> Result<Box<Live<Profile<E>>>, RouterError> {
+    pub(super) fn load(&self, session: &Session) -> Result<Box<Live<Profile<E>>>, RouterError> {
         let streams = Streams::of(session.id(), session.subject());
         let store = self.store();
         let mut facts = Facts::of(session.subject().clone());
