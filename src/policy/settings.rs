@@ -152,8 +152,7 @@ impl RouterSettings {
             let known = LOWERED.iter().find(|(known, ..)| *known == name.get_ref().as_str());
             let Some((_, lower, most)) = known else {
                 let names = LOWERED.map(|(name, ..)| name).join("`, `");
-                let message =
-                    alloc::format!("no limit `{}`, there are: `{names}`", name.get_ref());
+                let message = alloc::format!("no limit `{}`, there are: `{names}`", name.get_ref());
                 return Err(wrong(name.span(), message));
             };
             let number = usize::try_from(*found.get_ref()).ok();
