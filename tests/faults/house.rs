@@ -202,7 +202,12 @@ impl House {
 
     /// Routes what must be carried out.
     #[track_caller]
-    pub(crate) fn allows(&mut self, submission: Submission) -> Routed {
+    pub(crate) fn allows(&mut self, submission: Submission) {
+        let _routed = self.carries_out(submission);
+    }
+
+    #[track_caller]
+    pub(crate) fn carries_out(&mut self, submission: Submission) -> Routed {
         let before = self.world.effects.count();
         let routed = self.router.route(&mut self.desk, submission).unwrap();
         assert_eq!(routed.verdict, Verdict::Allow, "{:?}", routed.evidence.trace);

@@ -72,8 +72,8 @@ fn deeply_nested_json() {
 fn non_utf8_json() {
     let mut house = House::new();
     let around = |format: Format, bytes: &[u8]| {
-        let (before, after) = format.text().split_once("my notes").unwrap();
-        [before.as_bytes(), bytes, after.as_bytes()].concat()
+        let (before, after) = format.text().split_once("\"text\": \"my notes\"").unwrap();
+        [before.as_bytes(), b"\"text\": \"", bytes, b"\"", after.as_bytes()].concat()
     };
     for format in Format::ALL {
         // A lone byte, an overlong `/`, a surrogate, beyond U+10FFFF, a cut sequence.

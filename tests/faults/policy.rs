@@ -157,9 +157,10 @@ fn a_truncated_policy_file() {
     for name in TOML {
         let text = folder.text(name);
         let whole = text.trim_end();
-        // Inside of the last value, and of the first.
+        // Inside of the last text, and of the first.
         let first = whole.find("version = \"").unwrap() + "version = \"".len();
-        for end in [whole.len() - 1, first] {
+        let last = whole.rfind(['"', '\'']).unwrap();
+        for end in [last, first] {
             let said = folder.refuses(name, &whole.as_bytes()[..end]);
             assert!(said.contains(&format!("{name}:")), "{said}");
         }

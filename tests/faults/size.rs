@@ -212,7 +212,7 @@ fn a_failure_as_long_as_a_book() {
     let told = "no ".repeat(1 << 20);
     *house.world.effects.fail.lock().unwrap() = Some(ModuleError::NoEffect(told));
     let submission: Submission = house.world.numbered("s-1", "note.add", 5);
-    let routed = house.allows(submission);
+    let routed = house.carries_out(submission);
     let outcome = routed.outcome.unwrap();
     assert!(outcome.reasons[0].detail.len() <= DETAIL_BYTES);
     assert!(house.desk.open_route().is_none(), "the outcome is recorded");

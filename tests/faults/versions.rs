@@ -107,7 +107,7 @@ fn refuses(house: &House) -> RouterError {
 fn evidence_of_a_wrong_version() {
     let mut house = House::new();
     let intent = house.world.numbered("s-1", "note.add", 1);
-    let routed = house.allows(intent);
+    let routed = house.carries_out(intent);
     let (mut block, mut outcome) =
         (routed.evidence.to_canonical(), routed.outcome.unwrap().to_canonical());
     for (record, body) in
