@@ -91,7 +91,11 @@ impl Progress {
     /// Takes in an outcome. The same evidence again changes its outcome instead, if
     /// that was unknown, and nothing otherwise: replay may report twice.
     pub fn advance(&mut self, next: Advancement) {
-        if self.entries.iter().any(|entry| entry.evidence == next.evidence) {
+        let known = next.evidence.prefix();
+        let same = |entry: &Advancement| {
+            entry.evidence.prefix() == known && entry.evidence == next.evidence
+        };
+        if self.entries.iter().any(same) {
             self.settle(next.evidence, next.outcome);
             return;
         }

@@ -296,7 +296,18 @@ impl RoutingTable {
         components: &RoutingComponents,
         id: RoutingId,
     ) -> Result<&Row, ResolveError> {
-        let expected = components.id();
+        self.resolve_as(kind, components, components.id(), id)
+    }
+
+    /// [`RoutingTable::resolve`] for who has recomputed the Routing ID already: `expected`
+    /// is that of the components.
+    pub(in crate::routing) fn resolve_as(
+        &self,
+        kind: &KindId,
+        components: &RoutingComponents,
+        expected: RoutingId,
+        id: RoutingId,
+    ) -> Result<&Row, ResolveError> {
         if expected != id {
             return Err(ResolveError::IdMismatch { expected, found: id });
         }
