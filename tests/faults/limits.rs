@@ -145,27 +145,27 @@ fn bounds_of_a_batch() {
         let source = prospera::id::Subsystem::Routing;
         Draft::new(stream(i), RecordKind::Outcome, source, vec![7; length])
     };
-    let refused = |batch: Batch| match MemoryStore::new().append(batch).map(drop) {
+    let refused = |batch: Batch| match MemoryStore::new().append(&batch).map(drop) {
         Err(AppendError::Refused { reason }) => reason,
         other => panic!("{other:?}"),
     };
     let one = || Batch::new(Timestamp::default()).expect(stream(0), Head::EMPTY);
     let store = MemoryStore::new();
-    store.append(one().append(draft(0, RECORD_BYTES))).unwrap();
+    store.append(&one().append(draft(0, RECORD_BYTES))).unwrap();
     let large = one().append(draft(0, RECORD_BYTES + 1));
     assert_eq!(refused(large), "a record's body is larger than the limit");
     let many = |count: usize| (0..count).fold(one(), |batch, _| batch.append(draft(0, 1)));
-    MemoryStore::new().append(many(BATCH_RECORDS)).unwrap();
+    MemoryStore::new().append(&many(BATCH_RECORDS)).unwrap();
     assert_eq!(refused(many(BATCH_RECORDS + 1)), "a batch has more records than the limit");
     let payload = |length| {
         one().append(draft(0, 1)).payload(Digest::from_bytes([1; 32]), vec![1; length].into())
     };
-    MemoryStore::new().append(payload(RECORD_BYTES)).unwrap();
+    MemoryStore::new().append(&payload(RECORD_BYTES)).unwrap();
     assert_eq!(refused(payload(RECORD_BYTES + 1)), "a payload is larger than the limit");
     let expecting = |count: usize| {
         (1..count).fold(one().append(draft(0, 1)), |b, i| b.expect(stream(i), Head::EMPTY))
     };
-    MemoryStore::new().append(expecting(BATCH_RECORDS)).unwrap();
+    MemoryStore::new().append(&expecting(BATCH_RECORDS)).unwrap();
     let reason = refused(expecting(BATCH_RECORDS + 1));
     assert_eq!(reason, "a batch has more expectations than the limit");
 }
