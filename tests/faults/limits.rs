@@ -338,3 +338,44 @@ fn ran(limits: &Limits) -> Option<prospera::value::Value> {
     assert_eq!(routed.output.is_none(), of.contains_key(&ReasonCode::OutputInvalid.number()));
     routed.output.map(|output| output.value)
 }
+
+/// The command line keeps to the bounds that `router.toml` lowers.
+#[cfg(feature = "cli")]
+#[test]
+fn lowered_bounds_on_the_command_line() {
+    use std::io::Write as _;
+    use std::process::{Command, Stdio};
+    let folder = tempfile::tempdir().unwrap();
+    let run = |arguments: &[&str], input: &str| {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_prospera"))
+            .args(arguments)
+            .current_dir(folder.path())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+        let done = child.wait_with_output().unwrap();
+        assert!(done.status.success());
+        String::from_utf8(done.stdout).unwrap()
+    };
+    run(&["init", "s"], "");
+    let router = folder.path().join("s/policy/router.toml");
+    let shipped = std::fs::read_to_string(&router).unwrap();
+    let line = r#"{"kind": "note.read", "subject": "alice", "session": "new", "objective": "Read list.", "arguments": {"name": "list"}}"#;
+    for (limit, verdict) in [
+        (format!("submission_bytes = {}", line.len()), "allow"),
+        (format!("submission_bytes = {}", line.len() - 1), "deny"),
+        ("value_depth = 3".to_owned(), "allow"),
+        ("value_depth = 2".to_owned(), "deny"),
+    ] {
+        std::fs::write(&router, format!("{shipped}\n[limits]\n{limit}\n")).unwrap();
+        let out = run(
+            &["route", "-", "--policy", "s/policy", "--memory", "--format", "json"],
+            &format!("{line}\n"),
+        );
+        let last: serde_json::Value = serde_json::from_str(out.lines().last().unwrap()).unwrap();
+        assert_eq!(last["summary"]["verdicts"][verdict], 1, "{limit}: {out}");
+        assert_eq!(out.contains("intent.limit"), verdict == "deny", "{out}");
+    }
+}
