@@ -1,4 +1,4 @@
-//! Disks that are full or read-only, and a second writer.
+//! Disks that are full or read-only, and a second writer (D-27).
 //!
 //! What needs a disk of its own runs in a process of its own with its own mounts
 //! (`unshare`), which every user may have where the system lets them. Where it does not,

@@ -1,4 +1,4 @@
-//! Bytes that are no request, in every form in which requests arrive.
+//! Bytes that are no request, in every form in which requests arrive (D-21).
 
 use prospera::limits::{Limits, SUBMISSION_BYTES, VALUE_DEPTH};
 use prospera::verdict::ReasonCode::{

@@ -1,5 +1,5 @@
 //! Logs that were damaged on disk: named by verification, and refused by whoever would
-//! act on them.
+//! act on them (ASM2-10.9, IRM-6.10).
 
 use std::path::{Path, PathBuf};
 use std::process::Command;

@@ -190,6 +190,16 @@ fn an_oversized_policy_file() {
     let small = Limits::DEFAULT.with_file_bytes(20_000);
     assert!(PolicyFolder::load_within(folder.policy(), &small).is_ok());
     fs::write(folder.file("table.toml"), whole).unwrap();
+    // Texts that come from elsewhere than a disk are held to the same bound.
+    let read = |limits: &Limits| {
+        let file = |name: &str| Ok(fs::read_to_string(folder.file(name)).ok());
+        PolicyFolder::read_within("policy", limits, file).map(drop)
+    };
+    assert!(read(&small).is_ok());
+    let largest = folder.text("modules.toml").len();
+    let error = read(&Limits::DEFAULT.with_file_bytes(largest - 1)).unwrap_err();
+    let expected = format!("expected at most {} bytes, found more", largest - 1);
+    assert!(error.to_string().ends_with(&expected), "{error}");
     folder.ends_well();
 }
 

@@ -7,7 +7,7 @@ use prospera::execution::{
     Call, ExecutionEngine as _, IdempotencyKey, Module, ModuleError, Output, Reconciled, Registry,
 };
 use prospera::id::LayerId;
-use prospera::intent::{Argument, IntentError, Objective, Submission};
+use prospera::intent::{Argument, IntentError, Objective, ReadFact, Submission};
 use prospera::limits::{
     DETAIL_BYTES, INTENT_BYTES, INTENT_ITEMS, Limits, OUTPUT_BYTES, REASONS, TEXT_BYTES,
     VALUE_DEPTH,
@@ -105,6 +105,18 @@ fn a_request_built_in_code_beyond_a_bound() {
     request.objective = Objective::new(&"o".repeat(TEXT_BYTES + 1));
     let long = limit(house.world.catalogue.intent(request));
     assert_eq!(long, ("bytes of objective", TEXT_BYTES, TEXT_BYTES + 1));
+    let mut request = house.world.request("s-1", "note.add");
+    let many = |count: usize| (0..count).map(|i| (format!("a{i}").into(), argument(Value::Null)));
+    request.arguments = many(INTENT_ITEMS).collect();
+    assert!(house.world.catalogue.intent(request.clone()).is_ok());
+    request.arguments = many(INTENT_ITEMS + 1).collect();
+    let items = limit(house.world.catalogue.intent(request.clone()));
+    assert_eq!(items, ("arguments", INTENT_ITEMS, INTENT_ITEMS + 1));
+    request.arguments.clear();
+    let read = |i: usize| ReadFact { key: format!("k{i}").parse().unwrap(), version: 1 };
+    request.reads = (0..=INTENT_ITEMS).map(read).collect();
+    let items = limit(house.world.catalogue.intent(request));
+    assert_eq!(items, ("facts read", INTENT_ITEMS, INTENT_ITEMS + 1));
     let base = of("large", Value::from("")).unwrap().canonical().len();
     let text = |length: usize| Value::Text("x".repeat(length).into());
     assert!(of("large", text(INTENT_BYTES - base)).is_ok());

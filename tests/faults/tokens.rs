@@ -1,5 +1,7 @@
 //! Tokens that are expired, forged, replayed: of sessions (JWT), of routes (RAT), and of
 //! routes between processes (PASETO).
+//!
+//! D-28, D-54.
 
 use std::collections::BTreeMap;
 
@@ -97,6 +99,11 @@ fn an_expired_token() {
     assert_eq!((expires_at, now), (Timestamp::from_secs(secs() - 31), START));
     let old = refused(&house, &signed(&json!({"iat": secs() - 931})));
     assert!(matches!(old, IdentityError::Stale { limit_ms: 900_000, found_ms: 931_000 }), "{old}");
+    // It ends between its check and the opening of its session.
+    let claims = verifier().verify(&signed(&json!({})), START, &house.world.identity()).unwrap();
+    let late = START.plus_millis(630_000);
+    let error = Session::open(claims, late, &house.world.identity()).unwrap_err();
+    assert!(matches!(error, IdentityError::Expired { .. }), "{error}");
     // Good when its session opened, at its end while it is used.
     admitted(&mut house, &signed(&json!({})));
     house.world.clock.set(START.plus_millis(629_999));
