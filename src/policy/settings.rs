@@ -46,8 +46,11 @@ use crate::risk::Risk;
 
 const VERSION: &str = "1";
 
+/// A bound's name, what lowers it, and its constant.
+type Lowered = (&'static str, fn(Limits, usize) -> Limits, usize);
+
 /// The bounds that `[limits]` may lower: a file cannot bound itself.
-const LOWERED: [(&str, fn(Limits, usize) -> Limits, usize); 8] = [
+const LOWERED: [Lowered; 8] = [
     ("submission_bytes", Limits::with_submission_bytes, SUBMISSION_BYTES),
     ("value_depth", Limits::with_value_depth, VALUE_DEPTH),
     ("value_items", Limits::with_value_items, VALUE_ITEMS),

@@ -70,6 +70,8 @@ pub(super) struct Conduct {
     pub(super) good: u32,
     pub(super) bad: u32,
     pub(super) first: Option<Timestamp>,
+    /// The time of this session's last route.
+    pub(super) seen: Timestamp,
 }
 
 impl<P> Desk<P> {

@@ -100,6 +100,8 @@ impl<E: Engines, S: Store, C: Clock> Router<E, S, C> {
                 Err(error) => return Err(error),
             }
         }
+        let mut session = session;
+        session.saw(live.record.seen);
         Ok(Desk::new(session, live))
     }
 
@@ -189,6 +191,8 @@ impl<E: Engines, S: Store, C: Clock> Router<E, S, C> {
         let mut own = Vec::new();
         live.routing = self.read_routes(&streams.routing, u64::MAX, |route| own.push(route))?;
         for route in own {
+            // The clock may not stand before it, in this process either.
+            live.record.seen = live.record.seen.max(route.block.timestamp);
             if route.outcome.is_none() && route.block.opens_route() {
                 live.open = Some(OpenRoute { evidence: route.evidence, block: route.block });
             } else {
