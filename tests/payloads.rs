@@ -21,7 +21,7 @@ struct Tampered {
 }
 
 impl Store for Tampered {
-    fn append(&self, batch: Batch) -> Result<Committed, AppendError> {
+    fn append(&self, batch: &Batch) -> Result<Committed, AppendError> {
         self.store.append(batch)
     }
     fn head(&self, stream: &StreamId) -> Result<Head, StoreError> {

@@ -56,7 +56,7 @@ fn sound(path: &Path) -> Vec<Record> {
             let stream = stream(number as u64);
             batch = batch.expect(stream.clone(), *head).append(draft(&stream, b"some body"));
         }
-        let records = store.append(batch).unwrap().records;
+        let records = store.append(&batch).unwrap().records;
         for (head, record) in heads.iter_mut().zip(&records) {
             *head = record.head();
         }
@@ -123,7 +123,7 @@ fn a_sound_log_is_found_sound_in_pieces() {
     let steps = [chunk, 2 * chunk, COUNT];
     assert_eq!(seen, steps.map(|verified| Progress { verified, total: COUNT }));
     assert!(matches!(
-        store.append(Batch::new(Timestamp::default())),
+        store.append(&Batch::new(Timestamp::default())),
         Err(prospera::ssot::store::AppendError::Refused { .. })
     ));
 }
@@ -422,7 +422,7 @@ fn a_log_that_grows_meanwhile_is_told_apart_from_a_bad_one() {
         if std::mem::take(&mut once) {
             let new = stream(8);
             let batch = Batch::new(Timestamp::default()).expect(new.clone(), Head::EMPTY);
-            store.append(batch.append(draft(&new, b""))).unwrap();
+            store.append(&batch.append(draft(&new, b""))).unwrap();
         }
     })
     .unwrap_err();

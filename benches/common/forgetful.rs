@@ -51,12 +51,13 @@ impl Forgetful {
 }
 
 impl Store for Forgetful {
-    fn append(&self, batch: Batch) -> Result<Committed, AppendError> {
+    fn append(&self, batch: &Batch) -> Result<Committed, AppendError> {
         let mut ends = self.ends();
         let Some(ends) = ends.as_mut() else { return self.log.append(batch) };
         let plan = plan(batch, ends)?;
         ends.length += plan.records.len() as u64;
-        ends.heads.extend(plan.heads);
+        let heads: Vec<_> = plan.heads().map(|(stream, head)| (stream.clone(), head)).collect();
+        ends.heads.extend(heads);
         Ok(Committed { records: plan.records })
     }
 

@@ -30,6 +30,7 @@ use crate::verdict::{Consensus, Drift, ReasonCode, Verdict, Vote};
 /// One session at the router.
 pub struct Desk<P> {
     pub(super) session: Session,
+    pub(super) streams: Streams,
     /// `None` after a failure that leaves open what the log holds: it is read again
     /// before the next route.
     pub(super) live: Option<Live<P>>,
@@ -69,8 +70,9 @@ pub(super) struct Conduct {
 }
 
 impl<P> Desk<P> {
-    pub(super) const fn new(session: Session, live: Live<P>) -> Self {
-        Self { session, live: Some(live) }
+    pub(super) fn new(session: Session, live: Live<P>) -> Self {
+        let streams = Streams::of(session.id(), session.subject());
+        Self { session, streams, live: Some(live) }
     }
 
     /// The session.

@@ -12,7 +12,7 @@
 //! let draft =
 //!     Draft::new(stream.clone(), RecordKind::AudienceEvent, Subsystem::Audience, vec![1]);
 //! let batch = Batch::new(Timestamp::from_millis(7)).expect(stream.clone(), Head::EMPTY);
-//! let committed = store.append(batch.append(draft))?;
+//! let committed = store.append(&batch.append(draft))?;
 //! assert_eq!(store.head(&stream)?, committed.records[0].head());
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
@@ -20,13 +20,16 @@
 //! INVARIANT (whole batches): a batch is planned first and written after, both under
 //! one lock, and writing it cannot fail half-way.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::ops::Bound;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 use std::vec::Vec;
 
+use hashbrown::HashMap;
+
 use crate::digest::Digest;
-use crate::ssot::plan::{View, plan};
+use crate::encode::Writer;
+use crate::ssot::plan::{View, plan_in};
 use crate::ssot::record::{Head, Record, StreamId};
 use crate::ssot::store::{AppendError, Batch, Committed, Durability, Store, StoreError, Stored};
 
@@ -38,11 +41,26 @@ pub struct MemoryStore {
 
 #[derive(Debug, Default)]
 struct Log {
-    records: Vec<Record>,
-    /// Of each stream the positions of its records, never empty.
-    streams: BTreeMap<StreamId, Vec<usize>>,
+    records: Vec<Stored>,
+    streams: Vec<Stream>,
+    /// Where each stream stands in `streams`: what an append looks up.
+    places: HashMap<StreamId, usize>,
+    /// The same in the order of the ids: only a new stream changes it.
+    order: BTreeMap<StreamId, usize>,
     payloads: HashMap<Digest, Arc<[u8]>>,
+    scratch: Writer,
 }
+
+/// One stream that has records.
+#[derive(Debug)]
+struct Stream {
+    head: Head,
+    /// Where its records stand in the log, never empty.
+    positions: Vec<usize>,
+}
+
+/// What the writer may keep between two appends, in bytes.
+const SCRATCH_BYTES: usize = 64 << 10;
 
 impl MemoryStore {
     /// An empty log.
@@ -56,8 +74,26 @@ impl MemoryStore {
 }
 
 impl Log {
-    fn head_at(&self, positions: &[usize]) -> Head {
-        positions.last().and_then(|&p| self.records.get(p)).map_or(Head::EMPTY, Record::head)
+    fn stream(&self, stream: &StreamId) -> Option<&Stream> {
+        self.places.get(stream).and_then(|&place| self.streams.get(place))
+    }
+
+    fn push(&mut self, record: &Record) {
+        let (head, position) = (record.head(), self.records.len());
+        let place = self.places.get(record.stream()).copied();
+        match place.and_then(|place| self.streams.get_mut(place)) {
+            Some(stream) => {
+                stream.head = head;
+                stream.positions.push(position);
+            }
+            None => {
+                let place = self.streams.len();
+                self.streams.push(Stream { head, positions: std::vec![position] });
+                self.places.insert(record.stream().clone(), place);
+                self.order.insert(record.stream().clone(), place);
+            }
+        }
+        self.records.push(Stored { bytes: record.shared_bytes(), digest: record.digest() });
     }
 }
 
@@ -67,7 +103,7 @@ impl View for Log {
     }
 
     fn head(&self, stream: &StreamId) -> Result<Head, StoreError> {
-        Ok(self.streams.get(stream).map_or(Head::EMPTY, |positions| self.head_at(positions)))
+        Ok(self.stream(stream).map_or(Head::EMPTY, |stream| stream.head))
     }
 
     fn keeps_other(&self, digest: &Digest, bytes: &[u8]) -> Result<bool, StoreError> {
@@ -76,19 +112,20 @@ impl View for Log {
 }
 
 impl Store for MemoryStore {
-    fn append(&self, batch: Batch) -> Result<Committed, AppendError> {
+    fn append(&self, batch: &Batch) -> Result<Committed, AppendError> {
         let mut log = self.log.write().unwrap_or_else(PoisonError::into_inner);
-        let plan = plan(batch, &*log)?;
-        for (record, position) in plan.records.iter().zip(log.records.len()..) {
-            match log.streams.get_mut(record.stream()) {
-                Some(positions) => positions.push(position),
-                None => {
-                    log.streams.insert(record.stream().clone(), std::vec![position]);
-                }
-            }
+        let mut scratch = std::mem::take(&mut log.scratch);
+        let plan = plan_in(&mut scratch, batch, &*log);
+        if scratch.capacity() <= SCRATCH_BYTES {
+            log.scratch = scratch;
         }
-        log.records.extend(plan.records.iter().cloned());
-        log.payloads.extend(plan.payloads);
+        let plan = plan?;
+        for record in &plan.records {
+            log.push(record);
+        }
+        for (digest, bytes) in plan.payloads() {
+            log.payloads.entry(*digest).or_insert_with(|| Arc::clone(bytes));
+        }
         Ok(Committed { records: plan.records })
     }
 
@@ -102,7 +139,7 @@ impl Store for MemoryStore {
 
     fn read(&self, from: u64, limit: usize) -> Result<Vec<Stored>, StoreError> {
         let log = self.log();
-        Ok(log.records.iter().skip(skip(from)).take(limit).map(stored).collect())
+        Ok(log.records.iter().skip(skip(from)).take(limit).cloned().collect())
     }
 
     fn read_stream(
@@ -112,9 +149,9 @@ impl Store for MemoryStore {
         limit: usize,
     ) -> Result<Vec<Stored>, StoreError> {
         let log = self.log();
-        let positions = log.streams.get(stream).into_iter().flatten();
-        let chosen = positions.skip(skip(from)).take(limit);
-        Ok(chosen.filter_map(|&position| log.records.get(position)).map(stored).collect())
+        let positions = log.stream(stream).map_or([].as_slice(), |stream| &stream.positions);
+        let chosen = positions.iter().skip(skip(from)).take(limit);
+        Ok(chosen.filter_map(|&position| log.records.get(position)).cloned().collect())
     }
 
     fn streams(
@@ -124,8 +161,9 @@ impl Store for MemoryStore {
     ) -> Result<Vec<(StreamId, Head)>, StoreError> {
         let log = self.log();
         let start = after.map_or(Bound::Unbounded, Bound::Excluded);
-        let range = log.streams.range((start, Bound::Unbounded)).take(limit);
-        Ok(range.map(|(stream, positions)| (stream.clone(), log.head_at(positions))).collect())
+        let range = log.order.range((start, Bound::Unbounded)).take(limit);
+        let head = |place: usize| log.streams.get(place).map_or(Head::EMPTY, |stream| stream.head);
+        Ok(range.map(|(stream, &place)| (stream.clone(), head(place))).collect())
     }
 
     fn payload(&self, digest: &Digest) -> Result<Option<Arc<[u8]>>, StoreError> {
@@ -135,10 +173,6 @@ impl Store for MemoryStore {
     fn durability(&self) -> Durability {
         Durability::Volatile
     }
-}
-
-fn stored(record: &Record) -> Stored {
-    Stored { bytes: record.shared_bytes(), digest: record.digest() }
 }
 
 fn skip(from: u64) -> usize {

@@ -229,9 +229,9 @@ impl RedbStore {
 }
 
 impl Store for RedbStore {
-    fn append(&self, batch: Batch) -> Result<Committed, AppendError> {
+    fn append(&self, batch: &Batch) -> Result<Committed, AppendError> {
         match &self.committer {
-            Some(committer) => committer.append(batch),
+            Some(committer) => committer.append(batch.clone()),
             None => Err(AppendError::Refused { reason: "the store was opened read-only" }),
         }
     }

@@ -3,6 +3,7 @@
 //! Requirements: IRM-4.8.1..IRM-4.8.4, IRM-6.12.
 
 use alloc::boxed::Box;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
 
@@ -171,6 +172,9 @@ impl<P: Position> Route<P> {
         E: ExecutionEngine + ?Sized,
     {
         let execution = run(&self.core, engine, state, now);
+        if let Execution::Done(output) = &execution {
+            self.core.output = Some(output.value.to_canonical().into());
+        }
         self.core.execution = Some(execution);
         Route::at(self.core)
     }
@@ -182,12 +186,12 @@ fn run<E: ExecutionEngine + ?Sized>(
     state: State,
     now: Timestamp,
 ) -> Execution {
-    let (Some(intent), Some(path), Some(package), Some(key)) =
-        (intent_of(core), core.path.as_ref(), core.package.as_ref(), core.key)
+    let (Some(intent), Some(path), Some(components), Some(key)) =
+        (intent_of(core), core.path.as_ref(), core.components(), core.key)
     else {
         return Execution::Failed(Reason::new(ReasonCode::IntentMalformed));
     };
-    if package.components().id() != package.id() || core.block.routing_id != Some(package.id()) {
+    if core.block.routing_id != Some(components.id()) {
         return Execution::Failed(Reason::new(ReasonCode::RoutingIdMismatch));
     }
     engine.execute(&Job {
@@ -210,7 +214,7 @@ impl Route<layers::Execution> {
             Some(Execution::Done(output)) => Outcome {
                 evidence,
                 status: OutcomeStatus::Done,
-                output: Some(Domain::Output.hash(&output.value.to_canonical())),
+                output: self.core.output.as_deref().map(|bytes| Domain::Output.hash(bytes)),
                 label: output.label.clone(),
                 reasons: Vec::new(),
             },
@@ -234,6 +238,11 @@ impl Route<layers::Execution> {
             Some(Execution::Done(output)) => Some(output),
             _ => None,
         }
+    }
+
+    /// The canonical bytes of the output, which its digest in the outcome stands for.
+    pub(in crate::routing) fn output_bytes(&self) -> Option<Arc<[u8]>> {
+        self.core.output.clone()
     }
 
     /// The evidence, the submission and the output.

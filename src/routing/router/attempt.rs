@@ -1,6 +1,5 @@
 //! One attempt at one submission: walk, record, execute, record.
 
-use alloc::boxed::Box;
 use alloc::string::ToString;
 use alloc::sync::Arc;
 
@@ -12,7 +11,7 @@ use crate::encode::Encode;
 use crate::id::Subsystem;
 use crate::identity::Session;
 use crate::intent::Submission;
-use crate::routing::desk::{Live, OpenRoute, Streams, class_number};
+use crate::routing::desk::{Live, Streams, class_number};
 use crate::routing::engines::Engines;
 use crate::routing::evidence::EvidenceBlock;
 use crate::routing::route::{GovernanceView, Reception, Route, SafetyView, Sealed};
@@ -29,7 +28,7 @@ use crate::verdict::{Reason, Verdict};
 #[expect(clippy::large_enum_variant, reason = "a submission moves on without an allocation")]
 pub(super) enum Attempt {
     /// It is finished.
-    Done(Box<Routed>),
+    Done(Routed),
     /// The log moved on before anything was recorded: try again.
     Moved(Submission),
 }
@@ -69,7 +68,7 @@ impl<E: Engines, S: Store, C: Clock> Router<E, S, C> {
         let reception = Reception {
             session,
             state,
-            class: class_number(self.rules.classifier.classify(&profile).class()),
+            class: class_number(self.rules.classifier.verdict(&profile).class()),
             snapshot: live.facts.snapshot(),
             pins: self.rules.pins.digest(),
             standing: live.standing,
@@ -161,11 +160,11 @@ impl<E: Engines, S: Store, C: Clock> Router<E, S, C> {
     pub(super) fn attempt(
         &self,
         session: &Session,
+        streams: &Streams,
         live: &mut Live<Profile<E>>,
         submission: Submission,
     ) -> Result<Attempt, RouterError> {
         let Walked { result, mandate, now } = self.walk(session, live, submission);
-        let streams = Streams::of(session.id(), session.subject());
         let before = live.audience.state();
         let moving = Self::carry_out(live, &mandate, now)?;
         // Whatever the route was decided on must still hold when it is recorded, be it
@@ -175,7 +174,7 @@ impl<E: Engines, S: Store, C: Clock> Router<E, S, C> {
             .expect(streams.audience.clone(), moving.expected_head())
             .expect(streams.memory.clone(), live.facts.head())
             .expect(streams.governance.clone(), live.governance)
-            .expect(super::policy_stream()?, self.policy);
+            .expect(self.policy_stream.clone(), self.policy);
         for draft in moving.drafts(Subsystem::Safety) {
             batch = batch.append(draft);
         }
@@ -201,7 +200,7 @@ impl<E: Engines, S: Store, C: Clock> Router<E, S, C> {
                 let moved = Self::arrived(live, moving, &receipt, before)?;
                 live.absorb(self.engines.modeling(), &block, None, true);
                 live.routing = receipt.head(&streams.routing).unwrap_or(live.routing);
-                Ok(Attempt::Done(Box::new(routed(block, &receipt, follow_up, moved))))
+                Ok(Attempt::Done(routed(block, &receipt, follow_up, moved)))
             }
             Ok(sealed) => {
                 let batch = keep(batch.append(sealed.draft()), sealed.submission());
@@ -215,7 +214,7 @@ impl<E: Engines, S: Store, C: Clock> Router<E, S, C> {
                 };
                 let moved = Self::arrived(live, moving, &receipt, before)?;
                 live.routing = receipt.head(&streams.routing).unwrap_or(live.routing);
-                self.effect(live, &streams, sealed, &receipt, moved)
+                self.effect(live, streams, sealed, &receipt, moved)
             }
         }
     }
@@ -237,13 +236,14 @@ impl<E: Engines, S: Store, C: Clock> Router<E, S, C> {
         let route =
             committed.execute(self.engines.execution(), live.audience.state(), self.clock.now());
         let outcome = route.outcome();
+        let bytes = route.output_bytes();
         let (block, _, output) = route.into_parts();
-        live.open = Some(OpenRoute { evidence, block: block.clone() });
-        self.record_outcome(live, streams, evidence, &block, &outcome, output.as_ref())?;
+        // Where this fails the desk is read again, and finds the route open.
+        self.record_outcome(live, streams, evidence, &block, &outcome, bytes)?;
         let mut done = routed(block, receipt, None, moved);
         done.outcome = Some(outcome);
         done.output = output;
-        Ok(Attempt::Done(Box::new(done)))
+        Ok(Attempt::Done(done))
     }
 
     /// Chains the outcome to its evidence and feeds it to Memory, Pipeline and SSOT
@@ -257,7 +257,7 @@ impl<E: Engines, S: Store, C: Clock> Router<E, S, C> {
         evidence: Digest,
         block: &EvidenceBlock,
         outcome: &crate::routing::evidence::Outcome,
-        output: Option<&crate::execution::Output>,
+        output: Option<Arc<[u8]>>,
     ) -> Result<(), RouterError> {
         let draft = Draft::new(
             streams.routing.clone(),
@@ -268,8 +268,7 @@ impl<E: Engines, S: Store, C: Clock> Router<E, S, C> {
         let mut batch = Batch::new(self.clock.now())
             .expect(streams.routing.clone(), live.routing)
             .append(draft);
-        if let Some((digest, output)) = outcome.output.zip(output) {
-            let bytes: Arc<[u8]> = output.value.to_canonical().into();
+        if let Some((digest, bytes)) = outcome.output.zip(output) {
             batch = batch.payload(digest, bytes);
         }
         let receipt = (self.ledger.commit(batch))
@@ -287,7 +286,9 @@ impl<E: Engines, S: Store, C: Clock> Router<E, S, C> {
         receipt: &Receipt,
         before: State,
     ) -> Result<Option<(State, State)>, RouterError> {
-        live.arrive(moving.confirm(receipt)?, receipt);
+        if let Some(audience) = moving.confirm(receipt)? {
+            live.arrive(audience, receipt);
+        }
         let after = live.audience.state();
         Ok((before != after).then_some((before, after)))
     }

@@ -272,7 +272,7 @@ impl<E: Engines, S: Store, C: Clock> Router<E, S, C> {
         };
         let (envelope, risk) = self.engines.safety().posture(&posture);
         let profile = live.class_profile(session, risk, now);
-        let class = self.rules.classifier.classify(&profile).verdict();
+        let class = self.rules.classifier.verdict(&profile);
         let kernel = self.engines.governance().kernel(&KernelInput {
             state: from,
             flags: SafetyFlags::NONE,
@@ -363,20 +363,21 @@ impl<E: Engines, S: Store, C: Clock> Router<E, S, C> {
         let mut batch = Batch::new(now)
             .expect(streams.audience.clone(), moving.expected_head())
             .expect(streams.memory, live.facts.head())
-            .expect(super::policy_stream()?, self.policy);
+            .expect(self.policy_stream.clone(), self.policy);
         let drafts = moving.drafts(Subsystem::Audience);
         if drafts.is_empty() {
-            live.audience = match moving {
-                Moving::Stays(audience) => audience,
-                Moving::Changes(_) => return Ok(false),
-            };
+            if let Moving::Stays(audience) = moving {
+                live.audience = audience;
+            }
             return Ok(false);
         }
         for draft in drafts {
             batch = batch.append(draft);
         }
         let receipt = self.ledger.commit(batch)?;
-        live.arrive(moving.confirm(&receipt)?, &receipt);
+        if let Some(audience) = moving.confirm(&receipt)? {
+            live.arrive(audience, &receipt);
+        }
         Ok(again)
     }
 }

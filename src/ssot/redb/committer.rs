@@ -153,7 +153,7 @@ fn apply(shared: &Shared, batches: Vec<Batch>, answers: &mut Vec<Answer>) -> Res
     let mut written = false;
     {
         let mut tables = WriteTables::open(&transaction).map_err(Failure::Before)?;
-        for batch in batches {
+        for batch in &batches {
             answers.push(match plan(batch, &tables) {
                 Ok(plan) => {
                     written = true;

@@ -90,7 +90,7 @@ impl<'t> WriteTables<'t> {
     }
 
     /// Writes a plan that was made against these tables.
-    pub(super) fn write(&mut self, plan: &Plan) -> Result<(), StoreError> {
+    pub(super) fn write(&mut self, plan: &Plan<'_>) -> Result<(), StoreError> {
         let mut row = Vec::new();
         for record in &plan.records {
             row.clear();
@@ -102,13 +102,13 @@ impl<'t> WriteTables<'t> {
                 .insert((key.as_slice(), record.sequence()), record.index())
                 .map_err(writing)?;
         }
-        for (stream, head) in &plan.heads {
+        for (stream, head) in plan.heads() {
             row.clear();
             row.extend_from_slice(&head.length().to_le_bytes());
             row.extend_from_slice(head.digest().as_bytes());
             self.heads.insert(key(stream).as_slice(), row.as_slice()).map_err(writing)?;
         }
-        for (digest, bytes) in &plan.payloads {
+        for (digest, bytes) in plan.payloads() {
             let key = digest.as_bytes().as_slice();
             self.payloads.insert(key, &**bytes).map_err(writing)?;
         }

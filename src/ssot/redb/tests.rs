@@ -138,13 +138,13 @@ fn batch(stream: &StreamId, head: Head, body: &[u8]) -> Batch {
 fn a_failed_flush_is_unknown_and_closes_the_store() {
     let disk = Disk::default();
     let store = on(&disk).unwrap();
-    let one = store.append(batch(&stream("a"), Head::EMPTY, b"1")).unwrap().records;
+    let one = store.append(&batch(&stream("a"), Head::EMPTY, b"1")).unwrap().records;
     disk.change(|platter| platter.fail_flush_after = Some(platter.flushes));
-    let answer = store.append(batch(&stream("a"), one[0].head(), b"2"));
+    let answer = store.append(&batch(&stream("a"), one[0].head(), b"2"));
     assert!(matches!(answer, Err(AppendError::Unknown(_))), "{answer:?}");
     // The disk is well again, but what it holds is not known before it is opened again.
     disk.change(|platter| platter.fail_flush_after = None);
-    let answer = store.append(batch(&stream("b"), Head::EMPTY, b""));
+    let answer = store.append(&batch(&stream("b"), Head::EMPTY, b""));
     assert!(matches!(answer, Err(AppendError::Failed(_))), "{answer:?}");
     assert!(matches!(store.head(&stream("a")), Err(StoreError::Damaged { .. })));
     drop(store);
@@ -160,7 +160,7 @@ fn a_store_that_cannot_write_never_says_ok() {
     let disk = Disk::default();
     let store = on(&disk).unwrap();
     disk.change(|platter| platter.fail_writes = true);
-    let answer = store.append(batch(&stream("a"), Head::EMPTY, &std::vec![1; 100_000]));
+    let answer = store.append(&batch(&stream("a"), Head::EMPTY, &std::vec![1; 100_000]));
     assert!(matches!(answer, Err(AppendError::Unknown(_) | AppendError::Failed(_))), "{answer:?}");
     drop(store);
     disk.change(|platter| platter.fail_writes = false);
@@ -197,7 +197,7 @@ fn power_loss_loses_nothing_acknowledged_and_tears_no_batch() {
                 let left = next(&mut random) % 2;
                 disk.change(|platter| platter.fail_flush_after = Some(platter.flushes + left));
             }
-            match store.append(both) {
+            match store.append(&both) {
                 Ok(committed) => acknowledged.extend(committed.records),
                 Err(error) => assert!(matches!(error, AppendError::Unknown(_)), "{error:?}"),
             }
@@ -241,7 +241,7 @@ fn concurrent_appends_share_commits_and_a_conflict_fails_only_itself() {
                     let receipt = ledger.commit(batch(&own, head, b"x")).unwrap();
                     head = receipt.head(&own).unwrap();
                     assert_eq!(receipt.durability(), Durability::Durable);
-                    let stale = ledger.store().append(batch(&stream("taken"), Head::EMPTY, b""));
+                    let stale = ledger.store().append(&batch(&stream("taken"), Head::EMPTY, b""));
                     assert!(
                         matches!(stale, Err(AppendError::Conflict { found, .. }) if found == taken)
                     );
@@ -300,10 +300,10 @@ fn a_group_whose_commit_fails_tells_each_batch_what_is_known() {
 fn a_group_with_nothing_to_write_commits_nothing() {
     let disk = Disk::default();
     let store = on(&disk).unwrap();
-    store.append(batch(&stream("a"), Head::EMPTY, b"")).unwrap();
+    store.append(&batch(&stream("a"), Head::EMPTY, b"")).unwrap();
     let (commits, flushes) = (store.commits(), disk.0.lock().unwrap().flushes);
-    assert!(store.append(batch(&stream("a"), Head::EMPTY, b"")).is_err());
-    assert!(store.append(Batch::new(Timestamp::default())).is_err());
+    assert!(store.append(&batch(&stream("a"), Head::EMPTY, b"")).is_err());
+    assert!(store.append(&Batch::new(Timestamp::default())).is_err());
     assert_eq!((store.commits(), disk.0.lock().unwrap().flushes), (commits, flushes));
 }
 
