@@ -68,7 +68,7 @@ fn fill(store: &RedbStore, records: u64) {
             let kind = RecordKind::EvidenceBlock;
             batch = batch.append(Draft::new(stream.clone(), kind, Subsystem::Routing, body));
         }
-        store.append(batch).unwrap();
+        store.append(&batch).unwrap();
     }
 }
 
