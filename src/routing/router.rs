@@ -96,7 +96,7 @@ pub struct Routed {
     /// The verdict (D-52).
     pub verdict: Verdict,
     /// The evidence block.
-    pub evidence: EvidenceBlock,
+    pub evidence: Box<EvidenceBlock>,
     /// The digest of the record that holds it: the Audit Hash.
     pub record: Digest,
     /// Its place in the global log.
@@ -393,7 +393,8 @@ impl<E: Engines, S: Store, C: Clock> Router<E, S, C> {
                 desk.live = Some(live);
                 return Err(RouterError::Parallel { session, evidence, same_intent: true });
             }
-            match self.attempt(&desk.session, &desk.streams, &mut live, submission)? {
+            let Desk { session, streams, pads, .. } = desk;
+            match self.attempt(session, streams, pads, &mut live, submission)? {
                 attempt::Attempt::Done(routed) => {
                     desk.session.saw(routed.evidence.timestamp);
                     desk.live = Some(live);
@@ -416,7 +417,7 @@ impl<E: Engines, S: Store, C: Clock> Router<E, S, C> {
         submission: Submission,
     ) -> Result<Result<EvidenceBlock, Stop>, RouterError> {
         let live = self.take_live(desk)?;
-        let walked = self.walk(&desk.session, &live, submission);
+        let walked = self.walk(&desk.session, &live, submission, Vec::new());
         desk.live = Some(live);
         Ok(walked.result.map(|sealed| sealed.evidence().clone()))
     }
@@ -440,14 +441,10 @@ const fn moved(error: &LedgerError) -> bool {
 }
 
 /// Keeps what a hash stands for, beside the chain.
-fn keep(batch: Batch, submission: &Submission) -> Batch {
-    match submission.intent() {
-        None => batch,
-        Some(intent) => {
-            let objective = intent.objective().shared_text().into();
-            batch
-                .payload(intent.hash(), Arc::clone(intent.canonical()))
-                .payload(intent.objective().hash(), objective)
-        }
+fn keep(batch: &mut Batch, submission: &Submission) {
+    if let Some(intent) = submission.intent() {
+        let objective = intent.objective().shared_text().into();
+        batch.push_payload(intent.hash(), Arc::clone(intent.canonical()));
+        batch.push_payload(intent.objective().hash(), objective);
     }
 }

@@ -65,6 +65,31 @@ impl Batch {
         self.payloads.clear();
     }
 
+    /// Empties the batch for other records of this time on the same streams: what it
+    /// expects stays until [`Batch::expect_at`] says otherwise.
+    pub fn renew(&mut self, timestamp: Timestamp) {
+        self.timestamp = timestamp;
+        self.drafts.clear();
+        self.payloads.clear();
+    }
+
+    /// Expects another head of the stream that was expected at this place, from 0 in the
+    /// order in which they were first expected. Says whether there is one.
+    pub fn expect_at(&mut self, place: usize, head: Head) -> bool {
+        match self.expected.get_mut(place) {
+            Some((_, expected)) => {
+                *expected = head;
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// Takes the last record back, so that its room can be used again.
+    pub fn pop_draft(&mut self) -> Option<Draft> {
+        self.drafts.pop()
+    }
+
     /// [`Batch::expect`] in place.
     pub fn push_expected(&mut self, stream: StreamId, head: Head) {
         self.expected.push((stream, head));

@@ -10,7 +10,7 @@ use core::fmt;
 use super::{Core, Route, intent_of};
 use crate::audience::state::State;
 use crate::digest::Domain;
-use crate::encode::Encode;
+use crate::encode::{Encode, Writer};
 use crate::execution::{
     Admission, Execution, ExecutionEngine, IdempotencyKey, Job, Output, Permit,
 };
@@ -29,8 +29,19 @@ use crate::verdict::{Reason, ReasonCode, Verdict};
 #[must_use = "the evidence must be committed before the effect"]
 pub struct Sealed {
     core: Box<Core>,
-    stream: StreamId,
-    body: Vec<u8>,
+    draft: Draft,
+}
+
+/// A sealed route whose record was lent to the batch that commits it.
+pub(in crate::routing) struct Lent {
+    core: Box<Core>,
+}
+
+impl Lent {
+    /// The route with its record again, which must be the one that was lent.
+    pub(in crate::routing) fn returned(self, draft: Draft) -> Sealed {
+        Sealed { core: self.core, draft }
+    }
 }
 
 /// A receipt that does not hold this route's evidence. Gives the sealed route back.
@@ -48,7 +59,11 @@ impl Uncommitted {
 
 impl fmt::Display for Uncommitted {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "expected a receipt for the evidence of this route on `{}`", self.sealed.stream)
+        write!(
+            f,
+            "expected a receipt for the evidence of this route on `{}`",
+            self.sealed.draft.stream()
+        )
     }
 }
 
@@ -61,7 +76,20 @@ impl<P: Position> Route<P> {
     ///
     /// # Errors
     /// [`ContractBlocked`]: the module is unknown or its contract is not met.
-    pub fn seal<E>(mut self, engine: &E) -> Result<Sealed, ContractBlocked>
+    pub fn seal<E>(self, engine: &E) -> Result<Sealed, ContractBlocked>
+    where
+        P: Precedes<layers::Committed>,
+        E: ExecutionEngine + ?Sized,
+    {
+        self.seal_over(engine, Vec::new())
+    }
+
+    /// [`Route::seal`] in the room of an earlier route's record.
+    pub(in crate::routing) fn seal_over<E>(
+        mut self,
+        engine: &E,
+        room: Vec<u8>,
+    ) -> Result<Sealed, ContractBlocked>
     where
         P: Precedes<layers::Committed>,
         E: ExecutionEngine + ?Sized,
@@ -87,20 +115,24 @@ impl<P: Position> Route<P> {
             return Err(ContractBlocked::new(self.core));
         };
         let stream = StreamId::new(StreamKind::Routing, session);
-        let body = core.block.to_canonical();
-        Ok(Sealed { core: self.core, stream, body })
+        let mut body = Writer::over(room);
+        body.reserve(core.block.room());
+        core.block.encode(&mut body);
+        let draft =
+            Draft::new(stream, RecordKind::EvidenceBlock, Subsystem::Routing, body.into_bytes());
+        Ok(Sealed { core: self.core, draft })
     }
 }
 
 impl Sealed {
     /// The record to commit.
     pub fn draft(&self) -> Draft {
-        Draft::new(
-            self.stream.clone(),
-            RecordKind::EvidenceBlock,
-            Subsystem::Routing,
-            self.body.clone(),
-        )
+        self.draft.clone()
+    }
+
+    /// The record itself, to be given back to [`Lent::returned`].
+    pub(in crate::routing) fn lend(self) -> (Lent, Draft) {
+        (Lent { core: self.core }, self.draft)
     }
 
     /// The evidence.
@@ -119,15 +151,23 @@ impl Sealed {
     /// # Errors
     /// [`Uncommitted`] when the receipt is not for this evidence.
     pub fn commit(self, receipt: &Receipt) -> Result<Route<layers::Committed>, Uncommitted> {
+        self.commit_and_reuse(receipt).map(|(route, _)| route)
+    }
+
+    /// [`Sealed::commit`], and the room of the record for a later route's.
+    pub(in crate::routing) fn commit_and_reuse(
+        self,
+        receipt: &Receipt,
+    ) -> Result<(Route<layers::Committed>, Vec<u8>), Uncommitted> {
         let found = receipt.records().iter().find(|record| {
             record.kind() == RecordKind::EvidenceBlock
-                && *record.stream() == self.stream
-                && record.body() == self.body
+                && record.stream() == self.draft.stream()
+                && record.body() == self.draft.body()
         });
         match found {
             Some(record) => {
                 let key = IdempotencyKey::from_evidence(record.digest());
-                Ok(Route::committed(self.core, key))
+                Ok((Route::committed(self.core, key), self.draft.into_body()))
             }
             None => Err(Uncommitted { sealed: self }),
         }
@@ -135,14 +175,14 @@ impl Sealed {
 
     /// Ends the route unexecuted, because its evidence could not be made durable or
     /// the log moved on meanwhile.
-    pub fn abandon(self) -> (EvidenceBlock, Submission) {
+    pub fn abandon(self) -> (Box<EvidenceBlock>, Submission) {
         (self.core.block, self.core.submission)
     }
 }
 
 impl fmt::Debug for Sealed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Sealed").field("stream", &self.stream).finish_non_exhaustive()
+        f.debug_struct("Sealed").field("stream", self.draft.stream()).finish_non_exhaustive()
     }
 }
 
@@ -246,7 +286,7 @@ impl Route<layers::Execution> {
     }
 
     /// The evidence, the submission and the output.
-    pub fn into_parts(self) -> (EvidenceBlock, Submission, Option<Output>) {
+    pub fn into_parts(self) -> (Box<EvidenceBlock>, Submission, Option<Output>) {
         let output = match self.core.execution {
             Some(Execution::Done(output)) => Some(output),
             _ => None,

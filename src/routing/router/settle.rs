@@ -41,7 +41,7 @@ impl<E: Engines, S: Store, C: Clock> Router<E, S, C> {
             None => Reconciled::NotHappened,
         };
         let (outcome, output) = outcome(evidence, answer);
-        self.record_outcome(&mut live, &desk.streams, evidence, &block, &outcome, output)?;
+        self.record_outcome(&mut live, &desk.streams, &mut desk.pads, &block, &outcome, output)?;
         desk.live = Some(live);
         Ok(Some(outcome))
     }
