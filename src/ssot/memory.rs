@@ -28,7 +28,9 @@ use std::vec::Vec;
 use crate::digest::Digest;
 use crate::ssot::plan::{View, plan};
 use crate::ssot::record::{Head, Record, StreamId};
-use crate::ssot::store::{AppendError, Batch, Committed, Durability, Store, StoreError, Stored};
+use crate::ssot::store::{
+    AppendError, Batch, Committed, Durability, Store, StoreError, Stored, Stretch,
+};
 
 /// A log in memory. Shared by reference between threads; gone when dropped.
 #[derive(Debug, Default)]
@@ -115,6 +117,32 @@ impl Store for MemoryStore {
         let positions = log.streams.get(stream).into_iter().flatten();
         let chosen = positions.skip(skip(from)).take(limit);
         Ok(chosen.filter_map(|&position| log.records.get(position)).map(stored).collect())
+    }
+
+    fn scan(
+        &self,
+        from: u64,
+        limit: usize,
+        visit: &mut dyn FnMut(&[u8], &Digest),
+    ) -> Result<(), StoreError> {
+        let log = self.log();
+        let records = log.records.get(skip(from)..).unwrap_or_default();
+        records.iter().take(limit).for_each(|record| visit(record.bytes(), &record.digest()));
+        Ok(())
+    }
+
+    fn trace(
+        &self,
+        stretches: &[Stretch<'_>],
+        visit: &mut dyn FnMut(usize, u64),
+    ) -> Result<(), StoreError> {
+        let log = self.log();
+        for (number, stretch) in stretches.iter().enumerate() {
+            let positions = log.streams.get(stretch.stream).map_or(&[][..], Vec::as_slice);
+            let positions = positions.get(skip(stretch.from)..).unwrap_or_default();
+            positions.iter().take(stretch.limit).for_each(|&at| visit(number, at as u64));
+        }
+        Ok(())
     }
 
     fn streams(

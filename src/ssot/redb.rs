@@ -61,7 +61,9 @@ use redb::{Builder, Database, DatabaseError, ReadOnlyDatabase, ReadTransaction};
 
 use crate::digest::Digest;
 use crate::ssot::record::{Head, StreamId};
-use crate::ssot::store::{AppendError, Batch, Committed, Durability, Store, StoreError, Stored};
+use crate::ssot::store::{
+    AppendError, Batch, Committed, Durability, Store, StoreError, Stored, Stretch,
+};
 
 mod committer;
 mod tables;
@@ -255,6 +257,23 @@ impl Store for RedbStore {
         limit: usize,
     ) -> Result<Vec<Stored>, StoreError> {
         self.read_with(|tables| tables.read_stream(stream, from, limit))
+    }
+
+    fn scan(
+        &self,
+        from: u64,
+        limit: usize,
+        visit: &mut dyn FnMut(&[u8], &Digest),
+    ) -> Result<(), StoreError> {
+        self.read_with(|tables| tables.scan(from, limit, visit))
+    }
+
+    fn trace(
+        &self,
+        stretches: &[Stretch<'_>],
+        visit: &mut dyn FnMut(usize, u64),
+    ) -> Result<(), StoreError> {
+        self.read_with(|tables| tables.trace(stretches, visit))
     }
 
     fn streams(

@@ -17,7 +17,7 @@ use crate::encode::{Decode as _, Encode as _, Reader, Writer};
 use crate::id::Name;
 use crate::ssot::plan::{Plan, View};
 use crate::ssot::record::{Head, StreamId, StreamKind};
-use crate::ssot::store::{StoreError, Stored};
+use crate::ssot::store::{StoreError, Stored, Stretch};
 
 const META: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("prospera.meta");
 const RECORDS: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("prospera.records");
@@ -142,6 +142,39 @@ impl ReadTables {
         Ok(out)
     }
 
+    pub(super) fn scan(
+        &self,
+        from: u64,
+        limit: usize,
+        visit: &mut dyn FnMut(&[u8], &Digest),
+    ) -> Result<(), StoreError> {
+        let records = self.0.open_table(RECORDS).map_err(opening)?;
+        for row in records.range(from..).map_err(reading)?.take(limit) {
+            let (index, value) = row.map_err(reading)?;
+            let (digest, bytes) = split(value.value(), index.value())?;
+            visit(bytes, &digest);
+        }
+        Ok(())
+    }
+
+    /// The index leads into the log itself: what it says is shown, no record is read.
+    pub(super) fn trace(
+        &self,
+        stretches: &[Stretch<'_>],
+        visit: &mut dyn FnMut(usize, u64),
+    ) -> Result<(), StoreError> {
+        let streams = self.0.open_table(STREAMS).map_err(opening)?;
+        for (number, stretch) in stretches.iter().enumerate() {
+            let key = key(stretch.stream);
+            let range = (key.as_slice(), stretch.from)..=(key.as_slice(), u64::MAX);
+            for row in streams.range(range).map_err(reading)?.take(stretch.limit) {
+                let (_, index) = row.map_err(reading)?;
+                visit(number, index.value());
+            }
+        }
+        Ok(())
+    }
+
     pub(super) fn read_stream(
         &self,
         stream: &StreamId,
@@ -258,10 +291,13 @@ fn head_from(value: &[u8], stream: &StreamId) -> Result<Head, StoreError> {
 }
 
 fn stored(value: &[u8], index: u64) -> Result<Stored, StoreError> {
+    let (digest, bytes) = split(value, index)?;
+    Ok(Stored { bytes: bytes.into(), digest })
+}
+
+fn split(value: &[u8], index: u64) -> Result<(Digest, &[u8]), StoreError> {
     match value.split_first_chunk::<DIGEST_LEN>() {
-        Some((digest, bytes)) => {
-            Ok(Stored { bytes: bytes.into(), digest: Digest::from_bytes(*digest) })
-        }
+        Some((digest, bytes)) => Ok((Digest::from_bytes(*digest), bytes)),
         None => Err(damaged(format!("record {index} has no digest beside it"))),
     }
 }
