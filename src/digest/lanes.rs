@@ -92,11 +92,11 @@ struct Ends<const N: usize> {
 impl<const N: usize> Ends<N> {
     #[inline]
     fn of(messages: &[&[u8]; N]) -> Self {
-        let len = messages.map(|message| u32::try_from(message.len()).unwrap_or(u32::MAX));
-        let last = len.map(|len| len.saturating_sub(1) / 64);
-        let mut tail = len;
-        for (tail, last) in tail.iter_mut().zip(last) {
-            *tail -= last * 64;
+        let (mut last, mut tail) = ([0; N], [0; N]);
+        for ((last, tail), message) in last.iter_mut().zip(&mut tail).zip(messages) {
+            let len = u32::try_from(message.len()).unwrap_or(u32::MAX);
+            *last = len.saturating_sub(1) / 64;
+            *tail = len - *last * 64;
         }
         Self { last, tail }
     }
@@ -166,7 +166,8 @@ macro_rules! permute {
     };
 }
 
-/// The walk through the blocks, over the operations of the module it stands in.
+/// The walk through the blocks, over the operations of the module it stands in. Loops
+/// instead of closures: what `core` makes of a closure is compiled without the vectors.
 macro_rules! walk {
     ($features:literal, $lanes:literal) => {
         /// Hashes the messages, none of them longer than a chunk, each in its lane.
@@ -178,7 +179,10 @@ macro_rules! walk {
             out: &mut [[u8; 32]; $lanes],
         ) {
             let ends = Ends::of(messages);
-            let mut chain = key.map(|word| splat(word));
+            let mut chain = [splat(0); 8];
+            for (chain, word) in chain.iter_mut().zip(key) {
+                *chain = splat(*word);
+            }
             let mut pads = [[0; BLOCK]; $lanes];
             for (number, at) in (0..ends.blocks()).zip(0..) {
                 let mut rows = [&[0; BLOCK]; $lanes];
@@ -203,7 +207,8 @@ macro_rules! walk {
         #[inline]
         fn compress(chain: &mut [V; 8], mut m: [V; 16], length: V, flags: V) {
             let [c0, c1, c2, c3, c4, c5, c6, c7] = *chain;
-            let [i0, i1, i2, i3] = IV.map(|word| splat(word));
+            let [i0, i1, i2, i3] = IV;
+            let (i0, i1, i2, i3) = (splat(i0), splat(i1), splat(i2), splat(i3));
             let none = splat(0);
             let mut v = [c0, c1, c2, c3, c4, c5, c6, c7, i0, i1, i2, i3, none, none, length, flags];
             round!(v, m);

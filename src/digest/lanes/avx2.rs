@@ -65,7 +65,11 @@ fn splat(word: u32) -> V {
 #[target_feature(enable = "avx2")]
 #[inline]
 fn load(words: [u32; 8]) -> V {
-    let [a, b, c, d, e, f, g, h] = words.map(u32::cast_signed);
+    let mut signed = [0; 8];
+    for (signed, word) in signed.iter_mut().zip(words) {
+        *signed = word.cast_signed();
+    }
+    let [a, b, c, d, e, f, g, h] = signed;
     _mm256_setr_epi32(a, b, c, d, e, f, g, h)
 }
 
@@ -73,8 +77,10 @@ fn load(words: [u32; 8]) -> V {
 #[target_feature(enable = "avx2")]
 #[inline]
 fn words(rows: &[&[u8; BLOCK]; 8]) -> [V; 16] {
-    let left = rows.map(|row| half(row, 0));
-    let right = rows.map(|row| half(row, 4));
+    let (mut left, mut right) = ([splat(0); 8], [splat(0); 8]);
+    for ((left, right), row) in left.iter_mut().zip(&mut right).zip(rows) {
+        (*left, *right) = (half(row, 0), half(row, 4));
+    }
     let [a, b, c, d, e, f, g, h] = transpose(left);
     let [i, j, k, l, m, n, o, p] = transpose(right);
     [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p]
@@ -126,8 +132,8 @@ fn transpose(rows: [V; 8]) -> [V; 8] {
 #[target_feature(enable = "avx2")]
 #[inline]
 fn digests(chain: &[V; 8]) -> [[u8; 32]; 8] {
-    transpose(*chain).map(|row| {
-        let mut digest = [0; 32];
+    let mut digests = [[0; 32]; 8];
+    for (digest, row) in digests.iter_mut().zip(transpose(*chain)) {
         let words = [
             _mm256_extract_epi64::<0>(row),
             _mm256_extract_epi64::<1>(row),
@@ -137,6 +143,6 @@ fn digests(chain: &[V; 8]) -> [[u8; 32]; 8] {
         for (bytes, word) in digest.as_chunks_mut::<8>().0.iter_mut().zip(words) {
             *bytes = word.to_le_bytes();
         }
-        digest
-    })
+    }
+    digests
 }

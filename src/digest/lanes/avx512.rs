@@ -56,7 +56,11 @@ fn splat(word: u32) -> V {
 #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
 #[inline]
 fn load(words: [u32; 16]) -> V {
-    let [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p] = words.map(u32::cast_signed);
+    let mut signed = [0; 16];
+    for (signed, word) in signed.iter_mut().zip(words) {
+        *signed = word.cast_signed();
+    }
+    let [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p] = signed;
     _mm512_setr_epi32(a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p)
 }
 
@@ -64,7 +68,11 @@ fn load(words: [u32; 16]) -> V {
 #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
 #[inline]
 fn words(rows: &[&[u8; BLOCK]; 16]) -> [V; 16] {
-    transpose(rows.map(|row| whole(row)))
+    let mut out = [splat(0); 16];
+    for (out, row) in out.iter_mut().zip(rows) {
+        *out = whole(row);
+    }
+    transpose(out)
 }
 
 #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
@@ -125,9 +133,10 @@ fn transpose(rows: [V; 16]) -> [V; 16] {
 #[inline]
 fn digests(chain: &[V; 8]) -> [[u8; 32]; 16] {
     let [a, b, c, d, e, f, g, h] = *chain;
-    transpose([a, b, c, d, e, f, g, h, a, b, c, d, e, f, g, h]).map(|row| {
+    let rows = transpose([a, b, c, d, e, f, g, h, a, b, c, d, e, f, g, h]);
+    let mut digests = [[0; 32]; 16];
+    for (digest, row) in digests.iter_mut().zip(rows) {
         let row = _mm512_castsi512_si256(row);
-        let mut digest = [0; 32];
         let words = [
             _mm256_extract_epi64::<0>(row),
             _mm256_extract_epi64::<1>(row),
@@ -137,6 +146,6 @@ fn digests(chain: &[V; 8]) -> [[u8; 32]; 16] {
         for (bytes, word) in digest.as_chunks_mut::<8>().0.iter_mut().zip(words) {
             *bytes = word.to_le_bytes();
         }
-        digest
-    })
+    }
+    digests
 }
