@@ -160,6 +160,20 @@ impl Store for MemoryStore {
         Ok(self.log().payloads.get(digest).cloned())
     }
 
+    fn payloads(
+        &self,
+        digests: &[Digest],
+        visit: &mut dyn FnMut(usize, &[u8]),
+    ) -> Result<(), StoreError> {
+        let log = self.log();
+        for (number, digest) in digests.iter().enumerate() {
+            if let Some(bytes) = log.payloads.get(digest) {
+                visit(number, bytes);
+            }
+        }
+        Ok(())
+    }
+
     fn durability(&self) -> Durability {
         Durability::Volatile
     }

@@ -288,6 +288,14 @@ impl Store for RedbStore {
         self.read_with(|tables| tables.payload(digest))
     }
 
+    fn payloads(
+        &self,
+        digests: &[Digest],
+        visit: &mut dyn FnMut(usize, &[u8]),
+    ) -> Result<(), StoreError> {
+        self.read_with(|tables| tables.payloads(digests, visit))
+    }
+
     fn durability(&self) -> Durability {
         Durability::Durable
     }

@@ -271,7 +271,9 @@ pub trait Store {
             if piece.is_empty() {
                 break;
             }
-            piece.iter().for_each(|stored| visit(&stored.bytes, &stored.digest));
+            for stored in &piece {
+                visit(&stored.bytes, &stored.digest);
+            }
             from = from.saturating_add(piece.len() as u64);
             left = left.saturating_sub(piece.len());
         }
@@ -333,6 +335,25 @@ pub trait Store {
     /// # Errors
     /// [`StoreError`].
     fn payload(&self, digest: &Digest) -> Result<Option<Arc<[u8]>>, StoreError>;
+
+    /// Shows the payloads kept under these digests: the number of the digest, and the
+    /// bytes. One that is not kept is not shown. As [`Store::payload`], for who looks at
+    /// many and keeps none. `visit` must not call the store.
+    ///
+    /// # Errors
+    /// [`StoreError`]; some payloads may have been shown before.
+    fn payloads(
+        &self,
+        digests: &[Digest],
+        visit: &mut dyn FnMut(usize, &[u8]),
+    ) -> Result<(), StoreError> {
+        for (number, digest) in digests.iter().enumerate() {
+            if let Some(bytes) = self.payload(digest)? {
+                visit(number, &bytes);
+            }
+        }
+        Ok(())
+    }
 
     /// What a committed batch survives.
     fn durability(&self) -> Durability;

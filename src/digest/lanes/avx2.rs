@@ -1,4 +1,5 @@
 //! Eight lanes of 32 bits.
+#![expect(clippy::many_single_char_names, reason = "rows and words of a square, in order")]
 
 use core::arch::x86_64::{
     __m256i as V, _mm256_add_epi32, _mm256_extract_epi64, _mm256_or_si256,

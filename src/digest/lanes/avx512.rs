@@ -1,4 +1,5 @@
 //! Sixteen lanes of 32 bits.
+#![expect(clippy::many_single_char_names, reason = "rows and words of a square, in order")]
 
 use core::arch::x86_64::{
     __m512i as V, _mm256_extract_epi64, _mm512_add_epi32, _mm512_castsi512_si256, _mm512_ror_epi32,
@@ -72,7 +73,7 @@ fn words(rows: &[&[u8; BLOCK]; 16]) -> [V; 16] {
     for (out, row) in out.iter_mut().zip(rows) {
         *out = whole(row);
     }
-    transpose(out)
+    transpose(&out)
 }
 
 #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
@@ -116,8 +117,8 @@ fn quarters(a: V, b: V, c: V, d: V) -> [V; 4] {
 
 #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
 #[inline]
-fn transpose(rows: [V; 16]) -> [V; 16] {
-    let [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p] = rows;
+fn transpose(rows: &[V; 16]) -> [V; 16] {
+    let [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p] = *rows;
     let [a0, a1, a2, a3] = four(a, b, c, d);
     let [b0, b1, b2, b3] = four(e, f, g, h);
     let [c0, c1, c2, c3] = four(i, j, k, l);
@@ -133,7 +134,7 @@ fn transpose(rows: [V; 16]) -> [V; 16] {
 #[inline]
 fn digests(chain: &[V; 8]) -> [[u8; 32]; 16] {
     let [a, b, c, d, e, f, g, h] = *chain;
-    let rows = transpose([a, b, c, d, e, f, g, h, a, b, c, d, e, f, g, h]);
+    let rows = transpose(&[a, b, c, d, e, f, g, h, a, b, c, d, e, f, g, h]);
     let mut digests = [[0; 32]; 16];
     for (digest, row) in digests.iter_mut().zip(rows) {
         let row = _mm512_castsi512_si256(row);

@@ -225,6 +225,20 @@ impl ReadTables {
         let value = payloads.get(digest.as_bytes().as_slice()).map_err(reading)?;
         Ok(value.map(|value| value.value().into()))
     }
+
+    pub(super) fn payloads(
+        &self,
+        digests: &[Digest],
+        visit: &mut dyn FnMut(usize, &[u8]),
+    ) -> Result<(), StoreError> {
+        let payloads = self.0.open_table(PAYLOADS).map_err(opening)?;
+        for (number, digest) in digests.iter().enumerate() {
+            if let Some(bytes) = payloads.get(digest.as_bytes().as_slice()).map_err(reading)? {
+                visit(number, bytes.value());
+            }
+        }
+        Ok(())
+    }
 }
 
 impl View for WriteTables<'_> {

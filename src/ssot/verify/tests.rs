@@ -1,5 +1,6 @@
 //! The swift walk against the exact one, on logs that were changed in every way that a
 //! medium or a hand may change them.
+#![expect(clippy::cast_possible_truncation, reason = "the numbers of these logs are small")]
 
 use alloc::collections::BTreeMap;
 use alloc::format;
@@ -248,7 +249,7 @@ fn change(log: &mut Log, dice: &mut Dice, way: u64) -> bool {
         }
         25 => {
             // Bytes that are no record, with their digest; longer than a chunk, or not.
-            let bytes = vec![at as u8; if other % 2 == 0 { 70 } else { 1200 }];
+            let bytes = vec![at as u8; if other.is_multiple_of(2) { 70 } else { 1200 }];
             log.records[at].digest = Domain::Record.hash(&bytes);
             log.records[at].bytes = bytes.into();
         }
@@ -293,7 +294,7 @@ fn several_changes_at_once_are_named_as_ever() {
         let mut order = Dice(round);
         let mut log = Log::sound(30, |_| order.below(4));
         let mut ways = Vec::new();
-        for _ in 0..1 + dice.below(3) {
+        for _ in 0..=dice.below(3) {
             // Those that need a readable record there come first.
             let way = 9 + dice.below(10);
             change(&mut log, &mut dice, way);
