@@ -1,5 +1,5 @@
 //! What verifying a log costs beside hashing its records: `cargo bench --bench verify`
-//! (add `--features redb` for the embedded store).
+//! (add `--features redb` for the embedded store, `-- redb` for it alone).
 //!
 //! In each round the same records are hashed one by one, hashed many at once, and
 //! verified in their store, one after the other; the least time of each over all rounds is
@@ -104,9 +104,11 @@ fn main() {
     if std::env::args().any(|arg| arg == "--test" || arg == "--list") {
         return;
     }
+    let only = std::env::args().skip(1).find(|arg| !arg.starts_with('-'));
+    let wanted = |kind: &str| only.as_ref().is_none_or(|only| only == kind);
     println!("per record, least of {ROUNDS} rounds; x is the speed beside one by one");
     println!("store   streams, bodies    one by one   many at once    verify");
-    for Bodies { name, sizes } in BODIES {
+    for Bodies { name, sizes } in BODIES.into_iter().filter(|_| wanted("memory")) {
         for streams in STREAMS {
             let store = MemoryStore::new();
             fill(&store, 65_536, streams, sizes);
@@ -114,7 +116,7 @@ fn main() {
         }
     }
     #[cfg(feature = "redb")]
-    for Bodies { name, sizes } in BODIES {
+    for Bodies { name, sizes } in BODIES.into_iter().filter(|_| wanted("redb")) {
         for streams in STREAMS {
             let folder = tempfile::tempdir().unwrap();
             let path = folder.path().join("log.redb");
