@@ -54,7 +54,7 @@ fn fill(store: &impl Store, records: usize, streams: usize, sizes: &[usize]) {
             let id = ids[number % streams].clone();
             batch.append(Draft::new(id, RecordKind::EvidenceBlock, Subsystem::Routing, body))
         });
-        for (number, record) in (done..).zip(store.append(batch).unwrap().records) {
+        for (number, record) in (done..).zip(store.append(&batch).unwrap().records) {
             heads[number % streams] = record.head();
         }
         done += count;

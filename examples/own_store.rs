@@ -66,12 +66,12 @@ fn from(index: u64) -> usize {
 }
 
 impl Store for ListStore {
-    fn append(&self, batch: Batch) -> Result<Committed, AppendError> {
+    fn append(&self, batch: &Batch) -> Result<Committed, AppendError> {
         // One lock from the check to the write: nobody appends in between.
         let mut list = self.list();
         let plan = plan(batch, &*list)?;
         list.records.extend(plan.records.iter().cloned());
-        list.payloads.extend(plan.payloads);
+        list.payloads.extend(plan.payloads().iter().cloned());
         Ok(Committed { records: plan.records })
     }
 

@@ -44,6 +44,14 @@ impl Digest {
         &self.0
     }
 
+    /// The first eight bytes as a number: enough to tell most digests apart at once.
+    pub(crate) const fn prefix(&self) -> u64 {
+        match self.0.first_chunk() {
+            Some(first) => u64::from_le_bytes(*first),
+            None => 0,
+        }
+    }
+
     /// The first eight hex digits, for people.
     pub fn short(&self) -> impl fmt::Display + '_ {
         Short(self)

@@ -40,7 +40,7 @@ mod vectors;
 /// What the user wants in the end, in their own words.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Objective {
-    text: Box<str>,
+    text: Arc<str>,
     hash: Digest,
 }
 
@@ -53,6 +53,11 @@ impl Objective {
     /// The text.
     pub fn text(&self) -> &str {
         &self.text
+    }
+
+    /// The text, shared.
+    pub(crate) fn shared_text(&self) -> Arc<str> {
+        Arc::clone(&self.text)
     }
 
     /// The User Objective Hash (IRM-3.1.2).
@@ -117,7 +122,10 @@ pub struct Kind {
 
 /// A checked intent. Immutable; its hash covers everything but the objective.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Intent {
+pub struct Intent(Box<Parts>);
+
+#[derive(Debug, PartialEq, Eq)]
+struct Parts {
     kind: Arc<Kind>,
     subject: SubjectId,
     session: SessionId,
@@ -152,7 +160,7 @@ impl Intent {
         }
         out.option(request.snapshot.as_ref()).digest(&catalogue);
         let canonical = out.into_bytes();
-        Self {
+        Self(Box::new(Parts {
             hash: Domain::Intent.hash(&canonical),
             canonical: canonical.into(),
             kind,
@@ -165,7 +173,7 @@ impl Intent {
             reads: request.reads,
             snapshot: request.snapshot,
             catalogue,
-        }
+        }))
     }
 
     /// An intent as the catalogue would make it, for the tests of other rooms.
@@ -176,63 +184,63 @@ impl Intent {
 
     /// The kind.
     pub fn kind(&self) -> &Kind {
-        &self.kind
+        &self.0.kind
     }
 
     /// Whom it is done for.
-    pub const fn subject(&self) -> &SubjectId {
-        &self.subject
+    pub fn subject(&self) -> &SubjectId {
+        &self.0.subject
     }
 
     /// The session it belongs to.
-    pub const fn session(&self) -> &SessionId {
-        &self.session
+    pub fn session(&self) -> &SessionId {
+        &self.0.session
     }
 
     /// The caller's own mark.
-    pub const fn request(&self) -> Option<&RequestId> {
-        self.request.as_ref()
+    pub fn request(&self) -> Option<&RequestId> {
+        self.0.request.as_ref()
     }
 
     /// What it serves.
-    pub const fn objective(&self) -> &Objective {
-        &self.objective
+    pub fn objective(&self) -> &Objective {
+        &self.0.objective
     }
 
     /// The arguments by name.
-    pub const fn arguments(&self) -> &BTreeMap<Box<str>, Argument> {
-        &self.arguments
+    pub fn arguments(&self) -> &BTreeMap<Box<str>, Argument> {
+        &self.0.arguments
     }
 
     /// The join of all arguments' labels.
-    pub const fn label(&self) -> &Label {
-        &self.label
+    pub fn label(&self) -> &Label {
+        &self.0.label
     }
 
     /// The facts it relies on.
     pub fn reads(&self) -> &[ReadFact] {
-        &self.reads
+        &self.0.reads
     }
 
     /// The snapshot it says it was made on.
-    pub const fn snapshot(&self) -> Option<SnapshotId> {
-        self.snapshot
+    pub fn snapshot(&self) -> Option<SnapshotId> {
+        self.0.snapshot
     }
 
     /// The digest of the catalogue that checked it.
-    pub const fn catalogue(&self) -> Digest {
-        self.catalogue
+    pub fn catalogue(&self) -> Digest {
+        self.0.catalogue
     }
 
     /// The canonical bytes that the hash covers: kind, subject, session, optional
     /// request mark, arguments in name order (name, value, label), reads (key,
     /// version), optional snapshot, catalogue digest; encoded as [`crate::encode`] says.
-    pub const fn canonical(&self) -> &Arc<[u8]> {
-        &self.canonical
+    pub fn canonical(&self) -> &Arc<[u8]> {
+        &self.0.canonical
     }
 
     /// The Intent Hash (IRM-3.1.1): BLAKE3 of [`Intent::canonical`] in [`Domain::Intent`].
-    pub const fn hash(&self) -> Digest {
-        self.hash
+    pub fn hash(&self) -> Digest {
+        self.0.hash
     }
 }

@@ -21,7 +21,7 @@ struct Tampered {
 }
 
 impl Store for Tampered {
-    fn append(&self, batch: Batch) -> Result<Committed, AppendError> {
+    fn append(&self, batch: &Batch) -> Result<Committed, AppendError> {
         self.store.append(batch)
     }
     fn head(&self, stream: &StreamId) -> Result<Head, StoreError> {
@@ -65,7 +65,7 @@ fn routed() -> (MemoryStore, u64, EvidenceBlock, Outcome) {
     let submission = world.catalogue.intent(asked).unwrap().into();
     let routed = world.router.route(&mut desk, submission).unwrap();
     let outcome = routed.outcome.unwrap();
-    (world.router.into_store(), routed.index, routed.evidence, outcome)
+    (world.router.into_store(), routed.index, *routed.evidence, outcome)
 }
 
 #[test]

@@ -108,7 +108,7 @@ proptest! {
     fn generated_batches_are_accepted(batch in strategy::batch()) {
         let count = batch.drafts().len();
         let store = MemoryStore::new();
-        prop_assert_eq!(store.append(batch).unwrap().records.len(), count);
+        prop_assert_eq!(store.append(&batch).unwrap().records.len(), count);
     }
 
     #[test]

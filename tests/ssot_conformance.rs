@@ -143,7 +143,7 @@ struct Wrapped(MemoryStore);
 macro_rules! forward {
     ($type:ty, $durability:expr) => {
         impl Store for $type {
-            fn append(&self, batch: Batch) -> Result<Committed, AppendError> {
+            fn append(&self, batch: &Batch) -> Result<Committed, AppendError> {
                 self.0.append(batch)
             }
             fn head(&self, stream: &StreamId) -> Result<Head, StoreError> {
@@ -196,14 +196,14 @@ impl Broken {
             let stream: StreamId = serde_json::from_str(r#"{"kind":"memory","name":"x"}"#).unwrap();
             let draft = draft_like(&stream);
             let batch = Batch::new(Timestamp::default()).expect(stream, Head::EMPTY).append(draft);
-            inner.append(batch).unwrap();
+            inner.append(&batch).unwrap();
         }
         Self { inner, defect, replaced: Mutex::default() }
     }
 
     /// The batch with the expectations that `replace` gives for those found.
-    fn expecting(batch: Batch, mut replace: impl FnMut(&StreamId, Head) -> Option<Head>) -> Batch {
-        let (time, expected, drafts, payloads) = batch.into_parts();
+    fn expecting(batch: &Batch, mut replace: impl FnMut(&StreamId, Head) -> Option<Head>) -> Batch {
+        let (time, expected, drafts, payloads) = batch.clone().into_parts();
         let mut out = Batch::new(time);
         for (stream, head) in expected {
             if let Some(head) = replace(&stream, head) {
@@ -230,34 +230,33 @@ fn draft_like(stream: &StreamId) -> Draft {
 }
 
 impl Store for Broken {
-    fn append(&self, batch: Batch) -> Result<Committed, AppendError> {
+    fn append(&self, batch: &Batch) -> Result<Committed, AppendError> {
         match self.defect {
-            NoComparison => self.inner.append(Self::expecting(batch, |s, _| Some(self.now(s)))),
-            ComparesLengthOnly => self.inner.append(Self::expecting(batch, |s, head| {
+            NoComparison => self.inner.append(&Self::expecting(batch, |s, _| Some(self.now(s)))),
+            ComparesLengthOnly => self.inner.append(&Self::expecting(batch, |s, head| {
                 let now = self.now(s);
                 Some(if now.length() == head.length() { now } else { head })
             })),
-            ComparesDigestOnly => self.inner.append(Self::expecting(batch, |s, head| {
+            ComparesDigestOnly => self.inner.append(&Self::expecting(batch, |s, head| {
                 let now = self.now(s);
                 Some(if now.digest() == head.digest() { now } else { head })
             })),
             IgnoresStreamsOnlyRead => {
                 let written: Vec<_> = batch.drafts().iter().map(|d| d.stream().clone()).collect();
-                self.inner.append(Self::expecting(batch, |s, head| {
+                self.inner.append(&Self::expecting(batch, |s, head| {
                     Some(if written.contains(s) { head } else { self.now(s) })
                 }))
             }
             LeavesPartOfConflict => {
-                let asked = batch.clone();
                 let answer = self.inner.append(batch);
                 if let Err(AppendError::Conflict { stream, .. }) = &answer {
-                    let (time, expected, drafts, _) = asked.into_parts();
+                    let (time, expected, drafts, _) = batch.clone().into_parts();
                     let part = expected
                         .into_iter()
                         .filter(|(other, _)| other != stream)
                         .fold(Batch::new(time), |part, (stream, head)| part.expect(stream, head));
                     let drafts = drafts.into_iter().filter(|draft| draft.stream() != stream);
-                    let _written = self.inner.append(drafts.fold(part, Batch::append));
+                    let _written = self.inner.append(&drafts.fold(part, Batch::append));
                 }
                 answer
             }
@@ -280,15 +279,13 @@ impl Store for Broken {
                 answer => answer,
             },
             AcceptsTheUnexpected => {
-                let drafts = batch.drafts().to_vec();
-                let mut batch = batch;
-                for draft in drafts {
-                    let stream = draft.stream();
-                    if !batch.expected().iter().any(|(other, _)| other == stream) {
-                        batch = batch.expect(stream.clone(), self.now(stream));
+                let mut more = batch.clone();
+                for stream in batch.drafts().iter().map(Draft::stream) {
+                    if !more.expected().iter().any(|(other, _)| other == stream) {
+                        more = more.expect(stream.clone(), self.now(stream));
                     }
                 }
-                self.inner.append(batch)
+                self.inner.append(&more)
             }
             AnswersInReverse => self.inner.append(batch).map(|mut committed| {
                 committed.records.reverse();
@@ -299,17 +296,16 @@ impl Store for Broken {
                 committed
             }),
             ReplacesPayloads => {
-                let asked = batch.clone();
                 let answer = self.inner.append(batch);
                 let refused = matches!(&answer, Err(AppendError::Refused { reason })
                     if reason.contains("kept"));
                 if !refused {
                     return answer;
                 }
-                let (time, expected, drafts, payloads) = asked.into_parts();
+                let (time, expected, drafts, payloads) = batch.clone().into_parts();
                 let batch = expected.into_iter().fold(Batch::new(time), |b, (s, h)| b.expect(s, h));
                 self.replaced.lock().unwrap().extend(payloads);
-                self.inner.append(drafts.into_iter().fold(batch, Batch::append))
+                self.inner.append(&drafts.into_iter().fold(batch, Batch::append))
             }
             RacesBetweenCompareAndAppend => {
                 for (stream, expected) in batch.expected() {
@@ -321,7 +317,7 @@ impl Store for Broken {
                 }
                 // Whoever is in here as well has compared with the same heads.
                 std::thread::sleep(std::time::Duration::from_millis(2));
-                self.inner.append(Self::expecting(batch, |s, _| Some(self.now(s))))
+                self.inner.append(&Self::expecting(batch, |s, _| Some(self.now(s))))
             }
             _ => self.inner.append(batch),
         }

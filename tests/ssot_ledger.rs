@@ -41,7 +41,7 @@ fn batch() -> Batch {
 }
 
 fn honest() -> Vec<Record> {
-    MemoryStore::new().append(batch()).unwrap().records
+    MemoryStore::new().append(&batch()).unwrap().records
 }
 
 #[test]
@@ -69,7 +69,7 @@ fn a_receipt_says_what_was_committed() {
 struct Liar<F>(MemoryStore, F);
 
 impl<F: Fn(Vec<Record>) -> Vec<Record>> Store for Liar<F> {
-    fn append(&self, batch: Batch) -> Result<Committed, AppendError> {
+    fn append(&self, batch: &Batch) -> Result<Committed, AppendError> {
         let committed = self.0.append(batch)?;
         Ok(Committed { records: (self.1)(committed.records) })
     }

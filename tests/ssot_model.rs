@@ -95,7 +95,7 @@ proptest! {
         let file = RedbStore::create(folder.path().join("log.redb")).unwrap();
         for step in &steps {
             let batch = batch(step, &memory);
-            prop_assert_eq!(said(memory.append(batch.clone())), said(file.append(batch)));
+            prop_assert_eq!(said(memory.append(&batch)), said(file.append(&batch)));
         }
         prop_assert_eq!(memory.len().unwrap(), file.len().unwrap());
         prop_assert_eq!(memory.read(0, 1000).unwrap(), file.read(0, 1000).unwrap());

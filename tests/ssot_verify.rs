@@ -51,7 +51,7 @@ fn sound(path: &Path) -> Vec<Record> {
     let batch = Batch::new(Timestamp::default());
     let batch = (0..5).fold(batch, |batch, number| batch.expect(stream(number), Head::EMPTY));
     let batch = (0..COUNT).fold(batch, |b, number| b.append(draft(&stream(number % 5), b"a body")));
-    let all = store.append(batch).unwrap().records;
+    let all = store.append(&batch).unwrap().records;
     assert_eq!(all.len() as u64, COUNT);
     all
 }
@@ -113,7 +113,7 @@ fn a_sound_log_is_found_sound_in_pieces() {
     let steps = [chunk, 2 * chunk, COUNT];
     assert_eq!(seen, steps.map(|verified| Progress { verified, total: COUNT }));
     assert!(matches!(
-        store.append(Batch::new(Timestamp::default())),
+        store.append(&Batch::new(Timestamp::default())),
         Err(prospera::ssot::store::AppendError::Refused { .. })
     ));
 }
@@ -412,7 +412,7 @@ fn a_log_that_grows_meanwhile_is_told_apart_from_a_bad_one() {
         if std::mem::take(&mut once) {
             let new = stream(8);
             let batch = Batch::new(Timestamp::default()).expect(new.clone(), Head::EMPTY);
-            store.append(batch.append(draft(&new, b""))).unwrap();
+            store.append(&batch.append(draft(&new, b""))).unwrap();
         }
     })
     .unwrap_err();

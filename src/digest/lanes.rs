@@ -59,24 +59,21 @@ fn dispatch(
             true
         }
         "x86_64+avx2" => {
-            let halves = messages.as_chunks::<8>().0.iter().zip(out.as_chunks_mut::<8>().0);
-            for (messages, out) in halves.take(count.div_ceil(8)) {
-                avx2::hash(key, messages, out);
-            }
+            avx2::halves(key, messages, count, out);
             true
         }
         _ => false,
     }
 }
 
-/// Block `number` of a message: a part of it, or in `pad`, filled up with zeros.
+/// Block `number` of a message: a part of it, or in `pad`, filled up with zeros. A pad is
+/// zeros at first and is written to once, for the last block of its lane.
 #[inline]
 fn block<'a>(message: &'a [u8], number: usize, pad: &'a mut [u8; BLOCK]) -> &'a [u8; BLOCK] {
     let rest = message.get(number * BLOCK..).unwrap_or_default();
     if let Some(full) = rest.first_chunk() {
         return full;
     }
-    *pad = [0; BLOCK];
     if let Some(head) = pad.get_mut(..rest.len()) {
         head.copy_from_slice(rest);
     }
@@ -240,11 +237,16 @@ mod tests {
 
     /// Where both are there only the wider one is chosen: this tries the other.
     #[multiversion(targets("x86_64+avx2"), dispatcher = "direct")]
-    fn with_avx2(key: &[u32; 8], messages: &[&[u8]; 8], out: &mut [[u8; 32]; 8]) -> bool {
-        let _ = (key, messages, &out);
+    fn with_avx2(
+        key: &[u32; 8],
+        messages: &[&[u8]; LANES],
+        count: usize,
+        out: &mut [[u8; 32]; LANES],
+    ) -> bool {
+        let _ = (key, messages, count, &out);
         match_target! {
             "x86_64+avx2" => {
-                avx2::hash(key, messages, out);
+                avx2::halves(key, messages, count, out);
                 true
             }
             _ => false,
@@ -260,12 +262,12 @@ mod tests {
             *word = u32::from_le_bytes(*bytes);
         }
         for first in 0..=1024_usize {
-            let len = |lane: usize| (first + lane * 133) % 1025;
-            let messages: [&[u8]; 8] = core::array::from_fn(|lane| &bytes[..len(lane)]);
-            let mut out = [[0; 32]; 8];
-            let used = with_avx2(&words, &messages, &mut out);
+            let (count, len) = (first % LANES + 1, |lane: usize| (first + lane * 133) % 1025);
+            let messages: [&[u8]; LANES] = core::array::from_fn(|lane| &bytes[..len(lane)]);
+            let mut out = [[0; 32]; LANES];
+            let used = with_avx2(&words, &messages, count, &mut out);
             assert_eq!(used, std::arch::is_x86_feature_detected!("avx2"));
-            for (message, digest) in messages.iter().zip(out).filter(|_| used) {
+            for (message, digest) in messages.iter().zip(out).take(count).filter(|_| used) {
                 assert_eq!(&digest, Domain::Other.hash(message).as_bytes(), "{}", message.len());
             }
         }

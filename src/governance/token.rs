@@ -21,7 +21,6 @@
 //! INVARIANT (one use): a nonce is never handed to a mint twice; the route's evidence
 //! record holds the id, and the session's stream holds one record per route.
 
-use alloc::vec::Vec;
 use core::fmt;
 
 use serde::{Deserialize, Serialize};
@@ -30,7 +29,7 @@ use zeroize::{Zeroize as _, Zeroizing};
 
 use crate::audience::state::State;
 use crate::digest::{Digest, Domain};
-use crate::encode::{Decode, DecodeError, Encode, Reader, Writer};
+use crate::encode::{Decode, DecodeError, Encode, Fixed, Reader, Writer};
 use crate::intent::RoutingId;
 use crate::time::Timestamp;
 use crate::verdict::SafetyMode;
@@ -57,10 +56,14 @@ pub struct TokenClaims {
 }
 
 impl TokenClaims {
-    fn to_bytes(self) -> Vec<u8> {
-        let mut out = Writer::with_capacity(CLAIM_BYTES);
-        out.u8(VERSION).value(&self.routing_id).digest(&self.table).value(&self.state);
-        out.value(&self.mode).value(&self.expires_at).raw(&self.nonce);
+    fn to_bytes(self) -> [u8; CLAIM_BYTES] {
+        let mut out = Fixed::<CLAIM_BYTES>::new();
+        out.put(&[VERSION])
+            .put(self.routing_id.digest().as_bytes())
+            .put(self.table.as_bytes())
+            .put(&[self.state.to_byte(), self.mode.to_byte()])
+            .put(&self.expires_at.as_millis().to_le_bytes())
+            .put(&self.nonce);
         out.into_bytes()
     }
 }

@@ -134,7 +134,7 @@ impl<'a, S: Store> Trial<'a, S> {
     /// Appends, and has the answer checked as the ledger does.
     fn commit(&self, what: &str, batch: Batch) -> Result<Vec<Record>, ConformanceFailure> {
         let asked = batch.clone();
-        let committed: Committed = self.done(what, self.store.append(batch))?;
+        let committed: Committed = self.done(what, self.store.append(&batch))?;
         let receipt = crate::ssot::ledger::check(&asked, committed, self.store.durability());
         Ok(self.done(what, receipt)?.into_records())
     }
@@ -157,7 +157,7 @@ impl<'a, S: Store> Trial<'a, S> {
         heads: (Head, Head),
     ) -> Outcome {
         let before = self.seen()?;
-        match self.store.append(batch) {
+        match self.store.append(&batch) {
             Err(AppendError::Conflict { stream: found_stream, expected, found }) => {
                 self.same(&std::format!("{what}: the stream in conflict"), stream, &found_stream)?;
                 let what = &std::format!("{what}: the heads expected and found");

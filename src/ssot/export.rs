@@ -157,7 +157,7 @@ mod tests {
             let draft =
                 Draft::new(stream(name), RecordKind::Outcome, Subsystem::Execution, Vec::from([7]));
             let batch = Batch::new(Timestamp::from_millis(5)).expect(stream(name), Head::EMPTY);
-            store.append(batch.append(draft.clone()).append(draft)).unwrap();
+            store.append(&batch.append(draft.clone()).append(draft)).unwrap();
         }
         let folder = tempfile::tempdir().unwrap();
         let out = folder.path().join("out");

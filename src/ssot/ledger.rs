@@ -35,6 +35,7 @@ use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::ToString;
 use alloc::vec::Vec;
+use core::borrow::Borrow;
 use core::fmt::Display;
 
 use crate::digest::Digest;
@@ -64,15 +65,17 @@ impl<S: Store> Ledger<S> {
         self.store
     }
 
-    /// Appends a batch and checks the answer.
+    /// Appends a batch and checks the answer. Takes the batch or a reference to it: the
+    /// store sees it by reference only, so what the answer is held against is what was
+    /// asked for, without a copy.
     ///
     /// # Errors
     /// [`LedgerError::Append`] as the store says; [`LedgerError::Dishonest`] when the
     /// store's answer is not what was asked for.
-    pub fn commit(&self, batch: Batch) -> Result<Receipt, LedgerError> {
-        let asked = batch.clone();
+    pub fn commit(&self, batch: impl Borrow<Batch>) -> Result<Receipt, LedgerError> {
+        let batch = batch.borrow();
         let committed = self.store.append(batch)?;
-        check(&asked, committed, self.store.durability())
+        check(batch, committed, self.store.durability())
     }
 }
 
@@ -232,10 +235,9 @@ pub fn check(
     if first < before {
         return Err(lie(0, Field::Index, format_args!("{before} or more"), first));
     }
-    let Some(places) = Places::new(batch.expected()) else {
+    let Some(mut places) = Places::new(batch.expected()) else {
         return Err(lie(0, Field::Expectation, "once for each stream", "one twice"));
     };
-    let mut heads: Vec<Head> = batch.expected().iter().map(|(_, head)| *head).collect();
     for (position, (draft, record)) in drafts.iter().zip(&records).enumerate() {
         let (answered, asked) = (record.stream(), draft.stream());
         ensure(answered == asked, position, Field::Stream, asked, answered)?;
@@ -250,17 +252,18 @@ pub fn check(
             return Err(lie(position, Field::Body, show(draft.body()), show(record.body())));
         }
         let stream = record.stream();
-        let Some(after) = places.of(stream).and_then(|place| heads.get_mut(place)) else {
+        let Some(place) = places.of(stream) else {
             let expected = format_args!("of `{stream}`");
             return Err(lie(position, Field::Expectation, expected, "none"));
         };
+        let after = places.head(place, &records);
         let (answered, asked) = (record.sequence(), after.length());
         ensure(answered == asked, position, Field::Sequence, asked, answered)?;
         let (answered, asked) = (record.previous(), after.digest());
         ensure(answered == asked, position, Field::Previous, asked, answered)?;
         let (answered, asked) = (record.index(), first.saturating_add(position as u64));
         ensure(answered == asked, position, Field::Index, asked, answered)?;
-        *after = record.head();
+        places.set_last(place, position);
     }
     Ok(Receipt { records, durability })
 }

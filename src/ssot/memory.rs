@@ -12,7 +12,7 @@
 //! let draft =
 //!     Draft::new(stream.clone(), RecordKind::AudienceEvent, Subsystem::Audience, vec![1]);
 //! let batch = Batch::new(Timestamp::from_millis(7)).expect(stream.clone(), Head::EMPTY);
-//! let committed = store.append(batch.append(draft))?;
+//! let committed = store.append(&batch.append(draft))?;
 //! assert_eq!(store.head(&stream)?, committed.records[0].head());
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
@@ -20,14 +20,14 @@
 //! INVARIANT (whole batches): a batch is planned first and written after, both under
 //! one lock, and writing it cannot fail half-way.
 
-use std::collections::{BTreeMap, HashMap};
-use std::ops::Bound;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 use std::vec::Vec;
 
 use crate::digest::Digest;
-use crate::ssot::plan::{View, plan};
-use crate::ssot::record::{Head, Record, StreamId};
+use crate::encode::Writer;
+use crate::ssot::log::Log;
+use crate::ssot::plan::{View, plan_in};
+use crate::ssot::record::{Head, StreamId};
 use crate::ssot::store::{
     AppendError, Batch, Committed, Durability, Store, StoreError, Stored, Stretch,
 };
@@ -35,16 +35,18 @@ use crate::ssot::store::{
 /// A log in memory. Shared by reference between threads; gone when dropped.
 #[derive(Debug, Default)]
 pub struct MemoryStore {
-    log: RwLock<Log>,
+    inner: RwLock<Inner>,
 }
 
 #[derive(Debug, Default)]
-struct Log {
-    records: Vec<Record>,
-    /// Of each stream the positions of its records, never empty.
-    streams: BTreeMap<StreamId, Vec<usize>>,
-    payloads: HashMap<Digest, Arc<[u8]>>,
+struct Inner {
+    log: Log,
+    /// Records are sealed in it, one after the other.
+    scratch: Writer,
 }
+
+/// What the writer may keep between two appends, in bytes.
+const SCRATCH_BYTES: usize = 64 << 10;
 
 impl MemoryStore {
     /// An empty log.
@@ -52,59 +54,52 @@ impl MemoryStore {
         Self::default()
     }
 
-    fn log(&self) -> RwLockReadGuard<'_, Log> {
-        self.log.read().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Log {
-    fn head_at(&self, positions: &[usize]) -> Head {
-        positions.last().and_then(|&p| self.records.get(p)).map_or(Head::EMPTY, Record::head)
+    fn inner(&self) -> RwLockReadGuard<'_, Inner> {
+        self.inner.read().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl View for Log {
     fn next_index(&self) -> Result<u64, StoreError> {
-        Ok(self.records.len() as u64)
+        Ok(Self::next_index(self))
     }
 
     fn head(&self, stream: &StreamId) -> Result<Head, StoreError> {
-        Ok(self.streams.get(stream).map_or(Head::EMPTY, |positions| self.head_at(positions)))
+        Ok(Self::head(self, stream).unwrap_or(Head::EMPTY))
     }
 
     fn keeps_other(&self, digest: &Digest, bytes: &[u8]) -> Result<bool, StoreError> {
-        Ok(self.payloads.get(digest).is_some_and(|kept| **kept != *bytes))
+        Ok(self.payload(digest).is_some_and(|kept| **kept != *bytes))
     }
 }
 
 impl Store for MemoryStore {
-    fn append(&self, batch: Batch) -> Result<Committed, AppendError> {
-        let mut log = self.log.write().unwrap_or_else(PoisonError::into_inner);
-        let plan = plan(batch, &*log)?;
-        for (record, position) in plan.records.iter().zip(log.records.len()..) {
-            match log.streams.get_mut(record.stream()) {
-                Some(positions) => positions.push(position),
-                None => {
-                    log.streams.insert(record.stream().clone(), std::vec![position]);
-                }
-            }
+    fn append(&self, batch: &Batch) -> Result<Committed, AppendError> {
+        let mut inner = self.inner.write().unwrap_or_else(PoisonError::into_inner);
+        let Inner { log, scratch } = &mut *inner;
+        let plan = plan_in(scratch, batch, log)?;
+        for record in &plan.records {
+            log.push(record);
         }
-        log.records.extend(plan.records.iter().cloned());
-        log.payloads.extend(plan.payloads);
+        for (digest, bytes) in plan.payloads() {
+            log.keep(*digest, bytes);
+        }
+        if scratch.capacity() > SCRATCH_BYTES {
+            *scratch = Writer::new();
+        }
         Ok(Committed { records: plan.records })
     }
 
     fn head(&self, stream: &StreamId) -> Result<Head, StoreError> {
-        self.log().head(stream)
+        View::head(&self.inner().log, stream)
     }
 
     fn len(&self) -> Result<u64, StoreError> {
-        self.log().next_index()
+        View::next_index(&self.inner().log)
     }
 
     fn read(&self, from: u64, limit: usize) -> Result<Vec<Stored>, StoreError> {
-        let log = self.log();
-        Ok(log.records.iter().skip(skip(from)).take(limit).map(stored).collect())
+        Ok(self.inner().log.read(from, limit).cloned().collect())
     }
 
     fn read_stream(
@@ -113,10 +108,7 @@ impl Store for MemoryStore {
         from: u64,
         limit: usize,
     ) -> Result<Vec<Stored>, StoreError> {
-        let log = self.log();
-        let positions = log.streams.get(stream).into_iter().flatten();
-        let chosen = positions.skip(skip(from)).take(limit);
-        Ok(chosen.filter_map(|&position| log.records.get(position)).map(stored).collect())
+        Ok(self.inner().log.read_stream(stream, from, limit).cloned().collect())
     }
 
     fn scan(
@@ -125,9 +117,9 @@ impl Store for MemoryStore {
         limit: usize,
         visit: &mut dyn FnMut(&[u8], &Digest),
     ) -> Result<(), StoreError> {
-        let log = self.log();
-        let records = log.records.get(skip(from)..).unwrap_or_default();
-        records.iter().take(limit).for_each(|record| visit(record.bytes(), &record.digest()));
+        for stored in self.inner().log.read(from, limit) {
+            visit(&stored.bytes, &stored.digest);
+        }
         Ok(())
     }
 
@@ -136,11 +128,10 @@ impl Store for MemoryStore {
         stretches: &[Stretch<'_>],
         visit: &mut dyn FnMut(usize, u64),
     ) -> Result<(), StoreError> {
-        let log = self.log();
+        let log = &self.inner().log;
         for (number, stretch) in stretches.iter().enumerate() {
-            let positions = log.streams.get(stretch.stream).map_or(&[][..], Vec::as_slice);
-            let positions = positions.get(skip(stretch.from)..).unwrap_or_default();
-            positions.iter().take(stretch.limit).for_each(|&at| visit(number, at as u64));
+            let indices = log.indices_of(stretch.stream, stretch.from);
+            indices.take(stretch.limit).for_each(|index| visit(number, index));
         }
         Ok(())
     }
@@ -150,14 +141,13 @@ impl Store for MemoryStore {
         after: Option<&StreamId>,
         limit: usize,
     ) -> Result<Vec<(StreamId, Head)>, StoreError> {
-        let log = self.log();
-        let start = after.map_or(Bound::Unbounded, Bound::Excluded);
-        let range = log.streams.range((start, Bound::Unbounded)).take(limit);
-        Ok(range.map(|(stream, positions)| (stream.clone(), log.head_at(positions))).collect())
+        let inner = self.inner();
+        let streams = inner.log.streams_after(after).take(limit);
+        Ok(streams.map(|(stream, head)| (stream.clone(), head)).collect())
     }
 
     fn payload(&self, digest: &Digest) -> Result<Option<Arc<[u8]>>, StoreError> {
-        Ok(self.log().payloads.get(digest).cloned())
+        Ok(self.inner().log.payload(digest).cloned())
     }
 
     fn payloads(
@@ -165,9 +155,9 @@ impl Store for MemoryStore {
         digests: &[Digest],
         visit: &mut dyn FnMut(usize, &[u8]),
     ) -> Result<(), StoreError> {
-        let log = self.log();
+        let log = &self.inner().log;
         for (number, digest) in digests.iter().enumerate() {
-            if let Some(bytes) = log.payloads.get(digest) {
+            if let Some(bytes) = log.payload(digest) {
                 visit(number, bytes);
             }
         }
@@ -177,12 +167,4 @@ impl Store for MemoryStore {
     fn durability(&self) -> Durability {
         Durability::Volatile
     }
-}
-
-fn stored(record: &Record) -> Stored {
-    Stored { bytes: record.shared_bytes(), digest: record.digest() }
-}
-
-fn skip(from: u64) -> usize {
-    usize::try_from(from).unwrap_or(usize::MAX)
 }

@@ -29,6 +29,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use crate::digest::Digest;
+use crate::encode::Writer;
 use crate::limits::{BATCH_RECORDS, RECORD_BYTES};
 use crate::ssot::record::{Head, Record, StreamId, fits};
 use crate::ssot::store::{AppendError, Batch, StoreError};
@@ -57,13 +58,25 @@ pub trait View {
 /// What is to be written, all of it or nothing.
 #[derive(Debug)]
 #[must_use = "a plan is nothing until a store has written it"]
-pub struct Plan {
+pub struct Plan<'b> {
     /// The records with their places, in the order of their indices.
     pub records: Vec<Record>,
-    /// The new head of each stream appended to.
-    pub heads: Vec<(StreamId, Head)>,
+    batch: &'b Batch,
+    places: Places<'b>,
+}
+
+impl<'b> Plan<'b> {
+    /// The new head of each stream appended to, once for each.
+    pub fn heads(&self) -> impl Iterator<Item = (&'b StreamId, Head)> + '_ {
+        let last = |place| self.places.last(place).and_then(|position| self.records.get(position));
+        let expected = self.batch.expected().iter().enumerate();
+        expected.filter_map(move |(place, (stream, _))| Some((stream, last(place)?.head())))
+    }
+
     /// The payloads to keep.
-    pub payloads: Vec<(Digest, Arc<[u8]>)>,
+    pub fn payloads(&self) -> &'b [(Digest, Arc<[u8]>)] {
+        self.batch.payloads()
+    }
 }
 
 /// Plans a batch against the log's end.
@@ -71,42 +84,48 @@ pub struct Plan {
 /// # Errors
 /// [`AppendError::Refused`] and [`AppendError::Conflict`] by the rules above;
 /// [`AppendError::Failed`] when the view cannot be read.
-pub fn plan(batch: Batch, view: &impl View) -> Result<Plan, AppendError> {
-    check_limits(&batch)?;
-    let (timestamp, expected, drafts, payloads) = batch.into_parts();
-    let places = Places::new(&expected).ok_or(refused("a stream is expected twice"))?;
-    let mut targets = Vec::with_capacity(drafts.len());
-    for draft in &drafts {
-        targets.push(places.of(draft.stream()).ok_or(refused(UNEXPECTED))?);
+pub fn plan<'b>(batch: &'b Batch, view: &impl View) -> Result<Plan<'b>, AppendError> {
+    plan_in(&mut Writer::new(), batch, view)
+}
+
+/// [`plan`] with a writer that is used again and again: see [`Record::seal_in`].
+///
+/// # Errors
+/// As [`plan`].
+pub fn plan_in<'b>(
+    scratch: &mut Writer,
+    batch: &'b Batch,
+    view: &impl View,
+) -> Result<Plan<'b>, AppendError> {
+    check_limits(batch)?;
+    let mut places = Places::new(batch.expected()).ok_or(refused("a stream is expected twice"))?;
+    if !batch.drafts().iter().all(|draft| places.of(draft.stream()).is_some()) {
+        return Err(refused(UNEXPECTED));
     }
-    check_payloads(&payloads, view)?;
-    for (stream, expected) in &expected {
+    check_payloads(batch.payloads(), view)?;
+    let room = |from: u64| from.checked_add(batch.drafts().len() as u64).is_some();
+    let mut fits = true;
+    for (stream, expected) in batch.expected() {
         let found = view.head(stream).map_err(AppendError::Failed)?;
         if found != *expected {
             let (stream, expected) = (stream.clone(), *expected);
             return Err(AppendError::Conflict { stream, expected, found });
         }
+        fits &= room(found.length());
     }
-
-    let mut heads: Vec<Head> = expected.iter().map(|(_, head)| *head).collect();
     let first = view.next_index().map_err(AppendError::Failed)?;
-    let room = |from: u64| from.checked_add(drafts.len() as u64).is_some();
-    if !room(first) || !heads.iter().all(|head| room(head.length())) {
+    if !fits || !room(first) {
         return Err(refused("the log has no place left"));
     }
-    let mut moved = alloc::vec![false; heads.len()];
-    let mut records = Vec::with_capacity(drafts.len());
-    for ((draft, target), index) in drafts.into_iter().zip(targets).zip(first..) {
-        let (Some(head), Some(moved)) = (heads.get_mut(target), moved.get_mut(target)) else {
-            return Err(refused(UNEXPECTED));
-        };
-        let record = Record::seal(draft, index, *head, timestamp);
-        (*head, *moved) = (record.head(), true);
+    let mut records = Vec::with_capacity(batch.drafts().len());
+    for (draft, index) in batch.drafts().iter().zip(first..) {
+        let place = places.of(draft.stream()).ok_or(refused(UNEXPECTED))?;
+        let head = places.head(place, &records);
+        let record = Record::seal_in(scratch, draft, index, head, batch.timestamp());
+        places.set_last(place, records.len());
         records.push(record);
     }
-    let heads = expected.into_iter().zip(heads).zip(moved);
-    let heads = heads.filter_map(|(((s, _), head), moved)| moved.then_some((s, head))).collect();
-    Ok(Plan { records, heads, payloads })
+    Ok(Plan { records, batch, places })
 }
 
 const UNEXPECTED: &str = "a stream that is appended to must be expected";
@@ -137,49 +156,98 @@ fn check_limits(batch: &Batch) -> Result<(), AppendError> {
     Ok(())
 }
 
+/// So many of anything are compared with each other; more are put into a map.
+const FEW: usize = 8;
+
 fn check_payloads(payloads: &[(Digest, Arc<[u8]>)], view: &impl View) -> Result<(), AppendError> {
     let mut seen = BTreeMap::new();
-    for (digest, bytes) in payloads {
-        if seen.insert(digest, bytes).is_some_and(|other| other != bytes) {
+    let mut rest = payloads;
+    while let Some(((digest, bytes), tail)) = rest.split_first() {
+        let twice = if payloads.len() <= FEW {
+            tail.iter().any(|(other, kept)| other == digest && kept != bytes)
+        } else {
+            seen.insert(digest, bytes).is_some_and(|other| other != bytes)
+        };
+        if twice {
             return Err(refused("one digest stands for two payloads"));
         }
         if view.keeps_other(digest, bytes).map_err(AppendError::Failed)? {
             return Err(refused("another payload is kept under this digest"));
         }
+        rest = tail;
     }
     Ok(())
 }
 
-/// Where a stream stands among those expected: a scan for the usual few, a map for many.
-pub(super) enum Places<'a> {
-    Few(&'a [(StreamId, Head)]),
-    Many(BTreeMap<&'a StreamId, usize>),
+/// Where each stream stands among those expected, and which record of the batch is its
+/// last so far.
+#[derive(Debug)]
+pub(super) struct Places<'a> {
+    expected: &'a [(StreamId, Head)],
+    few: [Last; FEW],
+    /// For more than a few.
+    many: Option<(BTreeMap<&'a StreamId, usize>, Vec<Last>)>,
 }
 
-impl<'a> Places<'a> {
-    const FEW: usize = 8;
+/// One more than a record's position in the batch; 0 for none.
+type Last = usize;
 
+impl<'a> Places<'a> {
     /// `None` when a stream is expected twice.
     pub(super) fn new(expected: &'a [(StreamId, Head)]) -> Option<Self> {
-        if expected.len() > Self::FEW {
+        let mut many = None;
+        if expected.len() > FEW {
             let map: BTreeMap<_, _> = expected.iter().map(|(stream, _)| stream).zip(0..).collect();
-            return (map.len() == expected.len()).then_some(Self::Many(map));
-        }
-        let mut rest = expected;
-        while let Some(((first, _), tail)) = rest.split_first() {
-            if tail.iter().any(|(other, _)| other == first) {
+            if map.len() != expected.len() {
                 return None;
             }
-            rest = tail;
+            many = Some((map, alloc::vec![0; expected.len()]));
+        } else {
+            let mut rest = expected;
+            while let Some(((first, _), tail)) = rest.split_first() {
+                if tail.iter().any(|(other, _)| other == first) {
+                    return None;
+                }
+                rest = tail;
+            }
         }
-        Some(Self::Few(expected))
+        Some(Self { expected, few: [0; FEW], many })
     }
 
+    /// The stream's place among those expected.
     pub(super) fn of(&self, stream: &StreamId) -> Option<usize> {
-        match self {
-            Self::Few(expected) => expected.iter().position(|(other, _)| other == stream),
-            Self::Many(map) => map.get(stream).copied(),
+        match &self.many {
+            None => self.expected.iter().position(|(other, _)| other == stream),
+            Some((map, _)) => map.get(stream).copied(),
         }
+    }
+
+    /// The head of the stream at this place after these records of the batch.
+    pub(super) fn head(&self, place: usize, records: &[Record]) -> Head {
+        match self.last(place).and_then(|position| records.get(position)) {
+            Some(record) => record.head(),
+            None => self.expected.get(place).map_or(Head::EMPTY, |(_, head)| *head),
+        }
+    }
+
+    /// Says that the record at this position is the last of the stream at this place.
+    pub(super) fn set_last(&mut self, place: usize, position: usize) {
+        let all = match &mut self.many {
+            None => self.few.as_mut_slice(),
+            Some((_, last)) => last,
+        };
+        if let Some(last) = all.get_mut(place) {
+            *last = position.saturating_add(1);
+        }
+    }
+
+    /// The position of the last record of the stream at this place.
+    fn last(&self, place: usize) -> Option<usize> {
+        let all = match &self.many {
+            None => self.few.as_slice(),
+            Some((_, last)) => last,
+        };
+        all.get(place).and_then(|last| last.checked_sub(1))
     }
 }
 
@@ -228,7 +296,7 @@ mod tests {
     }
 
     fn reason(batch: Batch) -> &'static str {
-        match plan(batch, &end()) {
+        match plan(&batch, &end()) {
             Err(AppendError::Refused { reason }) => reason,
             other => panic!("expected a refusal, found {other:?}"),
         }
@@ -244,15 +312,15 @@ mod tests {
             .append(draft("old", b"a"))
             .append(draft("new", b"b"))
             .append(draft("old", b"c"));
-        let plan = plan(given, &end()).unwrap();
+        let plan = plan(&given, &end()).unwrap();
         let places: Vec<_> = plan.records.iter().map(|r| (r.index(), r.sequence())).collect();
         assert_eq!(places, [(7, 3), (8, 0), (9, 4)]);
         assert_eq!(plan.records[0].previous(), old.digest());
         assert_eq!(plan.records[1].previous(), Digest::ZERO);
         assert_eq!(plan.records[2].previous(), plan.records[0].digest());
         assert_eq!(
-            plan.heads,
-            [(stream("old"), plan.records[2].head()), (stream("new"), plan.records[1].head())]
+            plan.heads().collect::<Vec<_>>(),
+            [(&stream("old"), plan.records[2].head()), (&stream("new"), plan.records[1].head())]
         );
     }
 
@@ -266,7 +334,7 @@ mod tests {
                 .expect(stream("old"), Head::EMPTY)
                 .append(draft("new", b"")),
         ] {
-            let error = plan(given, &end()).unwrap_err();
+            let error = plan(&given, &end()).unwrap_err();
             assert!(
                 matches!(&error, AppendError::Conflict { stream: s, expected, found: f }
                     if *s == stream("old") && *expected == Head::EMPTY && *f == found),
@@ -278,7 +346,7 @@ mod tests {
     #[test]
     fn batches_that_break_a_rule_are_refused() {
         let one = || batch().expect(stream("a"), Head::EMPTY).append(draft("a", b""));
-        assert!(plan(one(), &end()).is_ok());
+        assert!(plan(&one(), &end()).is_ok());
         assert_eq!(reason(batch()), "a batch must append at least one record");
         assert_eq!(reason(one().append(draft("b", b""))), UNEXPECTED);
         assert_eq!(reason(one().expect(stream("a"), Head::EMPTY)), "a stream is expected twice");
@@ -287,7 +355,7 @@ mod tests {
             reason(one().append(draft("a", &large))),
             "a record's body is larger than the limit"
         );
-        assert!(plan(one().append(draft("a", &large[1..])), &end()).is_ok());
+        assert!(plan(&one().append(draft("a", &large[1..])), &end()).is_ok());
         let digest = Domain::Payload.hash(b"x");
         assert_eq!(
             reason(one().payload(digest, large.into())),
@@ -297,19 +365,19 @@ mod tests {
         assert_eq!(reason(two), "one digest stands for two payloads");
         let other = one().payload(Domain::Payload.hash(b"p"), (*b"q").into());
         assert_eq!(reason(other), "another payload is kept under this digest");
-        assert!(plan(one().payload(Domain::Payload.hash(b"p"), (*b"p").into()), &end()).is_ok());
+        assert!(plan(&one().payload(Domain::Payload.hash(b"p"), (*b"p").into()), &end()).is_ok());
         let many = (0..BATCH_RECORDS).fold(one(), |b, _| b.append(draft("a", b"")));
         assert_eq!(reason(many), "a batch has more records than the limit");
     }
 
     #[test]
     fn many_expectations_follow_the_same_rules_as_few() {
-        for count in [Places::FEW, Places::FEW + 1, 100] {
+        for count in [FEW, FEW + 1, 100] {
             let name = |i: usize| alloc::format!("s{i}");
             let all = (0..count).fold(batch(), |b, i| {
                 b.expect(stream(&name(i)), Head::EMPTY).append(draft(&name(i), b""))
             });
-            assert_eq!(plan(all.clone(), &end()).unwrap().heads.len(), count);
+            assert_eq!(plan(&all, &end()).unwrap().heads().count(), count);
             let twice = all.clone().expect(stream("s3"), Head::EMPTY);
             assert_eq!(reason(twice), "a stream is expected twice");
             assert_eq!(reason(all.append(draft("other", b""))), UNEXPECTED);
@@ -321,7 +389,7 @@ mod tests {
         let mut full = end();
         full.next = u64::MAX;
         let one = batch().expect(stream("a"), Head::EMPTY).append(draft("a", b""));
-        assert!(matches!(plan(one, &full), Err(AppendError::Refused { .. })));
+        assert!(matches!(plan(&one, &full), Err(AppendError::Refused { .. })));
     }
 
     #[test]
@@ -329,6 +397,6 @@ mod tests {
         let given = Batch::new(Timestamp::from_millis(0))
             .expect(stream("a"), Head::EMPTY)
             .append(draft("a", b""));
-        assert_eq!(plan(given, &end()).unwrap().records[0].timestamp().as_millis(), 0);
+        assert_eq!(plan(&given, &end()).unwrap().records[0].timestamp().as_millis(), 0);
     }
 }

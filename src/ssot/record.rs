@@ -257,6 +257,11 @@ impl Draft {
     pub fn body(&self) -> &[u8] {
         &self.body
     }
+
+    /// Its body, to be used again.
+    pub fn into_body(self) -> Vec<u8> {
+        self.body
+    }
 }
 
 /// One record of the log: its canonical bytes, its digest, and the parts read from them.
@@ -279,25 +284,53 @@ pub struct Record {
 impl Record {
     /// Gives a draft its place: global index, the head it follows, and the time.
     pub fn seal(draft: Draft, index: u64, after: Head, timestamp: Timestamp) -> Self {
-        let mut out =
-            Writer::with_capacity(68 + draft.stream.name.as_str().len() + draft.body.len());
-        out.u8(RECORD_VERSION)
-            .value(&draft.kind)
-            .value(&draft.source)
+        let Draft { stream, kind, source, body } = draft;
+        Self::write(&mut Writer::new(), stream, (kind, source), &body, index, after, timestamp)
+    }
+
+    /// [`Record::seal`] of a draft that stays the caller's, with a writer that is used
+    /// again and again: what it holds is overwritten, its room stays. The record's own
+    /// bytes are then the only allocation.
+    pub fn seal_in(
+        scratch: &mut Writer,
+        draft: &Draft,
+        index: u64,
+        after: Head,
+        timestamp: Timestamp,
+    ) -> Self {
+        let (stream, what) = (draft.stream.clone(), (draft.kind, draft.source));
+        Self::write(scratch, stream, what, &draft.body, index, after, timestamp)
+    }
+
+    fn write(
+        scratch: &mut Writer,
+        stream: StreamId,
+        (kind, source): (RecordKind, Subsystem),
+        body: &[u8],
+        index: u64,
+        after: Head,
+        timestamp: Timestamp,
+    ) -> Self {
+        scratch.clear();
+        scratch.reserve(68 + stream.name.as_str().len() + body.len());
+        scratch
+            .u8(RECORD_VERSION)
+            .value(&kind)
+            .value(&source)
             .u64(index)
             .u64(after.length)
             .value(&timestamp)
             .digest(&after.digest)
-            .value(&draft.stream)
-            .bytes(&draft.body);
-        let bytes = out.into_bytes();
+            .value(&stream)
+            .bytes(body);
+        let bytes = scratch.as_bytes();
         Self {
-            digest: Domain::Record.hash(&bytes),
-            body_start: bytes.len() - draft.body.len(),
+            digest: Domain::Record.hash(bytes),
+            body_start: bytes.len() - body.len(),
             bytes: bytes.into(),
-            stream: draft.stream,
-            kind: draft.kind,
-            source: draft.source,
+            stream,
+            kind,
+            source,
             index,
             sequence: after.length,
             timestamp,

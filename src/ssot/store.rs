@@ -56,6 +56,55 @@ impl Batch {
         self
     }
 
+    /// Empties the batch for other records of this time; the room it has stays. A caller
+    /// that commits again and again allocates for its first batch only.
+    pub fn reset(&mut self, timestamp: Timestamp) {
+        self.timestamp = timestamp;
+        self.expected.clear();
+        self.drafts.clear();
+        self.payloads.clear();
+    }
+
+    /// Empties the batch for other records of this time on the same streams: what it
+    /// expects stays until [`Batch::expect_at`] says otherwise.
+    pub fn renew(&mut self, timestamp: Timestamp) {
+        self.timestamp = timestamp;
+        self.drafts.clear();
+        self.payloads.clear();
+    }
+
+    /// Expects another head of the stream that was expected at this place, from 0 in the
+    /// order in which they were first expected. Says whether there is one.
+    pub fn expect_at(&mut self, place: usize, head: Head) -> bool {
+        match self.expected.get_mut(place) {
+            Some((_, expected)) => {
+                *expected = head;
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// Takes the last record back, so that its room can be used again.
+    pub fn pop_draft(&mut self) -> Option<Draft> {
+        self.drafts.pop()
+    }
+
+    /// [`Batch::expect`] in place.
+    pub fn push_expected(&mut self, stream: StreamId, head: Head) {
+        self.expected.push((stream, head));
+    }
+
+    /// [`Batch::append`] in place.
+    pub fn push_draft(&mut self, draft: Draft) {
+        self.drafts.push(draft);
+    }
+
+    /// [`Batch::payload`] in place.
+    pub fn push_payload(&mut self, digest: Digest, bytes: Arc<[u8]>) {
+        self.payloads.push((digest, bytes));
+    }
+
     /// The time of its records.
     pub const fn timestamp(&self) -> Timestamp {
         self.timestamp
@@ -77,7 +126,7 @@ impl Batch {
     }
 
     /// Takes the batch apart: time, expectations, drafts, payloads.
-    #[expect(clippy::type_complexity, reason = "the four parts, once, for stores")]
+    #[expect(clippy::type_complexity, reason = "the four parts, once, for wrappers of stores")]
     pub fn into_parts(
         self,
     ) -> (Timestamp, Vec<(StreamId, Head)>, Vec<Draft>, Vec<(Digest, Arc<[u8]>)>) {
@@ -208,13 +257,15 @@ fn place_of(stored: &Stored) -> Option<u64> {
 
 /// Compare-and-append on streams, and ordered reads.
 ///
-/// Shared by reference between threads where the implementation is `Sync`.
+/// Shared by reference between threads where the implementation is `Sync`. `&S`, `Box<S>`
+/// and `Arc<S>` are stores where `S` is one, `dyn Store` included.
 pub trait Store {
-    /// Appends a batch, whole or not at all.
+    /// Appends a batch, whole or not at all. The batch stays the caller's, to hold the
+    /// answer against it and to be used again.
     ///
     /// # Errors
     /// [`AppendError`]: conflict, refusal, failure, or unknown.
-    fn append(&self, batch: Batch) -> Result<Committed, AppendError>;
+    fn append(&self, batch: &Batch) -> Result<Committed, AppendError>;
 
     /// The head of a stream; [`Head::EMPTY`] when it has no record.
     ///
@@ -358,3 +409,57 @@ pub trait Store {
     /// What a committed batch survives.
     fn durability(&self) -> Durability;
 }
+
+/// Pointers to a store that pass everything on.
+macro_rules! forward {
+    ($($pointer:ty),*) => {$(
+        impl<S: Store + ?Sized> Store for $pointer {
+            fn append(&self, batch: &Batch) -> Result<Committed, AppendError> {
+                (**self).append(batch)
+            }
+
+            fn head(&self, stream: &StreamId) -> Result<Head, StoreError> {
+                (**self).head(stream)
+            }
+
+            fn len(&self) -> Result<u64, StoreError> {
+                (**self).len()
+            }
+
+            fn is_empty(&self) -> Result<bool, StoreError> {
+                (**self).is_empty()
+            }
+
+            fn read(&self, from: u64, limit: usize) -> Result<Vec<Stored>, StoreError> {
+                (**self).read(from, limit)
+            }
+
+            fn read_stream(
+                &self,
+                stream: &StreamId,
+                from: u64,
+                limit: usize,
+            ) -> Result<Vec<Stored>, StoreError> {
+                (**self).read_stream(stream, from, limit)
+            }
+
+            fn streams(
+                &self,
+                after: Option<&StreamId>,
+                limit: usize,
+            ) -> Result<Vec<(StreamId, Head)>, StoreError> {
+                (**self).streams(after, limit)
+            }
+
+            fn payload(&self, digest: &Digest) -> Result<Option<Arc<[u8]>>, StoreError> {
+                (**self).payload(digest)
+            }
+
+            fn durability(&self) -> Durability {
+                (**self).durability()
+            }
+        }
+    )*};
+}
+
+forward!(&S, Box<S>, Arc<S>);

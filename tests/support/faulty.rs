@@ -115,7 +115,7 @@ fn broken(what: &'static str) -> StoreError {
 }
 
 impl Store for FaultyStore {
-    fn append(&self, batch: Batch) -> Result<Committed, AppendError> {
+    fn append(&self, batch: &Batch) -> Result<Committed, AppendError> {
         match self.fault() {
             None => self.inner.append(batch),
             Some(Fault::FailBefore) => Err(AppendError::Failed(broken("write"))),
@@ -129,7 +129,7 @@ impl Store for FaultyStore {
                     let head = self.inner.head(draft.stream()).unwrap();
                     faster = faster.expect(draft.stream().clone(), head).append(draft);
                 }
-                self.inner.append(faster)?;
+                self.inner.append(&faster)?;
                 self.inner.append(batch)
             }
             Some(Fault::Conflict) => {

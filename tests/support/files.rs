@@ -102,7 +102,7 @@ fn stored(record: &Record) -> Stored {
 }
 
 impl Store for FileStore {
-    fn append(&self, batch: Batch) -> Result<Committed, AppendError> {
+    fn append(&self, batch: &Batch) -> Result<Committed, AppendError> {
         let mut file = self.file().map_err(AppendError::Failed)?;
         file.lock().map_err(backend("lock")).map_err(AppendError::Failed)?;
         let log = Self::load(&mut file).map_err(AppendError::Failed)?;
@@ -111,7 +111,7 @@ impl Store for FileStore {
         for record in &plan.records {
             frame(0, &[record.bytes()], &mut out);
         }
-        for (digest, bytes) in &plan.payloads {
+        for (digest, bytes) in plan.payloads() {
             frame(1, &[digest.as_bytes(), bytes], &mut out);
         }
         file.write_all(&out).map_err(backend("write")).map_err(AppendError::Unknown)?;

@@ -36,7 +36,7 @@ pub(crate) fn run(args: &RouteArgs, out: &mut Out) -> Result<ExitCode, Failure> 
     let scenario = scenario::Scenario::of(args)?;
     let folder = PolicyFolder::load(&scenario.policy)?;
     let keys = folder.keys().map(str::to_owned);
-    let mut lines = input::Lines::open(&scenario.input)?;
+    let mut lines = input::Lines::open(&scenario.input, folder.limits().submission_bytes())?;
     let (store, continued) = match &scenario.store {
         None => (AnyStore::volatile(), false),
         Some(path) => AnyStore::continued(path)?,
@@ -53,8 +53,12 @@ pub(crate) fn run(args: &RouteArgs, out: &mut Out) -> Result<ExitCode, Failure> 
     let journals = scenario.store.as_deref().map(journals_of).transpose()?;
     let journals = journals.as_deref().map_or(Journals::Volatile, Journals::In);
     let opened = folder.open(journals, secret(scenario.seed.as_deref())?)?;
-    let sessions =
-        sessions::Sessions::new(opened.identity.clone(), keys.as_deref(), &scenario.base)?;
+    let sessions = sessions::Sessions::new(
+        opened.identity.clone(),
+        keys.as_deref(),
+        &opened.limits,
+        &scenario.base,
+    )?;
     let clock = scenario.clock.clone();
     let router: CliRouter = if let Some(who) = &args.adopt {
         let claims = crate::approve::vouched(&opened.identity, who, clock.now())?;
@@ -70,6 +74,7 @@ pub(crate) fn run(args: &RouteArgs, out: &mut Out) -> Result<ExitCode, Failure> 
         catalogue: opened.catalogue,
         intake: opened.intake,
         settings: opened.settings,
+        limits: opened.limits,
         calls_only: args.calls_only,
         input: lines.name().to_owned(),
     };

@@ -66,7 +66,7 @@ fn in_use(error: StoreError) -> Failure {
 }
 
 impl Store for AnyStore {
-    fn append(&self, batch: Batch) -> Result<Committed, AppendError> {
+    fn append(&self, batch: &Batch) -> Result<Committed, AppendError> {
         self.0.append(batch)
     }
 

@@ -9,9 +9,24 @@ use core::arch::x86_64::{
     _mm256_xor_si256,
 };
 
-use super::{BLOCK, Ends, IV, block, permute, quarter, round, walk};
+use super::{BLOCK, Ends, IV, LANES, block, permute, quarter, round, walk};
 
 walk!("avx2", 8);
+
+/// Hashes the first `count` messages, eight at a time.
+#[target_feature(enable = "avx2")]
+#[inline]
+pub(super) fn halves(
+    key: &[u32; 8],
+    messages: &[&[u8]; LANES],
+    count: usize,
+    out: &mut [[u8; 32]; LANES],
+) {
+    let halves = messages.as_chunks::<8>().0.iter().zip(out.as_chunks_mut::<8>().0);
+    for (messages, out) in halves.take(count.div_ceil(8)) {
+        hash(key, messages, out);
+    }
+}
 
 #[target_feature(enable = "avx2")]
 #[inline]

@@ -23,7 +23,7 @@ use crate::governance::{
 use crate::id::{LayerId, Name, PrincipalId, SessionId, SubjectId, Subsystem};
 use crate::identity::{IdentityEngine, IdentityInput, PrincipalKind, Session};
 use crate::memory::NewFact;
-use crate::routing::desk::{Desk, Streams};
+use crate::routing::desk::Desk;
 use crate::routing::engines::Engines;
 use crate::routing::evidence::EvidenceBlock;
 use crate::ssot::record::{Draft, RecordKind, StreamId, StreamKind};
@@ -46,6 +46,7 @@ impl<E: Engines, S: Store, C: Clock> Router<E, S, C> {
     /// before halt at their commit and are re-evaluated.
     ///
     /// # Errors
+    /// [`RouterError::Facts`] when a bound of the facts is reached: nothing is recorded;
     /// [`RouterError::Ledger`] when another writer was faster: the desk reads again.
     pub fn remember(&self, desk: &mut Desk<Profile<E>>, fact: NewFact) -> Result<u64, RouterError> {
         let mut live = self.take_live(desk)?;
@@ -55,12 +56,17 @@ impl<E: Engines, S: Store, C: Clock> Router<E, S, C> {
             return Err(RouterError::Act("the audience is ESCALATED: nothing is recorded".into()));
         }
         let now = self.clock.now();
-        let streams = Streams::of(desk.session.id(), desk.session.subject());
+        let streams = &desk.streams;
         let record = live.facts.record(fact);
+        // A record that the facts do not take would end every later replay of them.
+        if let Err(error) = live.facts.admits(&record) {
+            desk.live = Some(live);
+            return Err(error.into());
+        }
         let draft = record.draft(desk.session.subject());
         let batch = Batch::new(now)
-            .expect(streams.memory, live.facts.head())
-            .expect(streams.audience, live.audience.head())
+            .expect(streams.memory.clone(), live.facts.head())
+            .expect(streams.audience.clone(), live.audience.head())
             .append(draft);
         let receipt = self.ledger.commit(batch)?;
         for record in receipt.records() {
@@ -459,7 +465,10 @@ impl<E: Engines, S: Store, C: Clock> Router<E, S, C> {
             batch = batch.append(draft);
         }
         let receipt = self.ledger.commit(batch)?;
-        Ok(moving.confirm(&receipt)?.state())
+        let settled = moving.confirm(&receipt)?;
+        settled
+            .map(|audience| audience.state())
+            .ok_or_else(|| RouterError::Act("nothing changed".into()))
     }
 }
 

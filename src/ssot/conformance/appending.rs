@@ -164,7 +164,7 @@ pub fn refusals<S: Store>(store: &S) -> Outcome {
         ),
     ] {
         let before = trial.seen()?;
-        match store.append(batch) {
+        match store.append(&batch) {
             Err(AppendError::Refused { .. }) => {}
             Err(other) => {
                 return Err(trial.fail(format!("{what}: expected a refusal, found: {other}")));

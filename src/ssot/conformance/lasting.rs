@@ -86,7 +86,7 @@ fn write_and_retry<S: Store>(store: &S, writer: usize) -> Result<Vec<Record>, St
                 .append(draft(&shared, own.name().as_str().as_bytes()))
                 .append(draft(&own, b"own"));
             let asked = batch.clone();
-            match store.append(batch) {
+            match store.append(&batch) {
                 Ok(answer) => {
                     let receipt = crate::ssot::ledger::check(&asked, answer, store.durability());
                     break receipt.map_err(|error| format!("an answer: {error}"))?.into_records();

@@ -121,7 +121,7 @@ pub fn payloads<S: Store>(store: &S) -> Outcome {
     found(b"")?;
     let batch = Batch::new(TIME).expect(a.clone(), head).append(draft(&a, b"other"));
     let batch = batch.payload(Domain::Payload.hash(b"one"), (*b"two").into());
-    match store.append(batch) {
+    match store.append(&batch) {
         Err(AppendError::Refused { .. }) => found(b"one"),
         Err(other) => Err(trial.fail(format!(
             "other bytes for a digest that is kept: expected a refusal, found: {other}"

@@ -66,7 +66,7 @@ impl Log {
 }
 
 impl Store for Log {
-    fn append(&self, _: Batch) -> Result<Committed, AppendError> {
+    fn append(&self, _: &Batch) -> Result<Committed, AppendError> {
         Err(AppendError::Refused { reason: "a log that is only read" })
     }
     fn head(&self, stream: &StreamId) -> Result<Head, StoreError> {
@@ -120,7 +120,7 @@ impl Store for Log {
 struct Plain<'a>(&'a Log);
 
 impl Store for Plain<'_> {
-    fn append(&self, batch: Batch) -> Result<Committed, AppendError> {
+    fn append(&self, batch: &Batch) -> Result<Committed, AppendError> {
         self.0.append(batch)
     }
     fn head(&self, stream: &StreamId) -> Result<Head, StoreError> {
@@ -328,7 +328,7 @@ impl Asked<'_> {
 }
 
 impl Store for Asked<'_> {
-    fn append(&self, batch: Batch) -> Result<Committed, AppendError> {
+    fn append(&self, batch: &Batch) -> Result<Committed, AppendError> {
         self.0.append(batch)
     }
     fn head(&self, stream: &StreamId) -> Result<Head, StoreError> {

@@ -71,7 +71,7 @@ pub fn mutations_are_found(drafts: Vec<Draft>, mutation: Mutation) -> Held {
         let stream = draft.stream().clone();
         let head = store.head(&stream).map_err(|error| broken(&error))?;
         let batch = Batch::new(Timestamp::from_millis(millis)).expect(stream, head).append(draft);
-        store.append(batch).map_err(|error| broken(&error))?;
+        store.append(&batch).map_err(|error| broken(&error))?;
     }
     let report = verify(&store, |_| {}).map_err(|error| broken(&error))?;
     must(PROPERTY, report.records == count as u64, || format!("{count} records, {report:?}"))?;
@@ -160,7 +160,7 @@ fn flip_bit(bytes: &mut [u8], bit: u32) {
 }
 
 impl Store for Copy {
-    fn append(&self, _: Batch) -> Result<Committed, AppendError> {
+    fn append(&self, _: &Batch) -> Result<Committed, AppendError> {
         Err(AppendError::Refused { reason: "a copy is only read" })
     }
 

@@ -1,6 +1,7 @@
 //! The sessions of a run: opened by tokens, or by the host's word where it counts.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -10,6 +11,7 @@ use prospera::identity::{
     TokenVerifier, VerifiedClaims,
 };
 use prospera::intent::Objective;
+use prospera::limits::{Limits, TOKEN_BYTES};
 use prospera::modeling::Profile;
 use prospera::risk::Risk;
 use prospera::routing::RouterError;
@@ -52,9 +54,11 @@ impl Sessions {
     pub(crate) fn new(
         policy: Arc<IdentityPolicy>,
         keys: Option<&str>,
+        limits: &Limits,
         base: &Path,
     ) -> Result<Self, Failure> {
         let verifier = keys.map(TokenVerifier::from_jwks).transpose()?;
+        let verifier = verifier.map(|verifier| verifier.within(limits));
         let (desks, said) = (BTreeMap::new(), BTreeMap::new());
         Ok(Self { policy, verifier, base: base.to_owned(), desks, said })
     }
@@ -222,9 +226,14 @@ pub(crate) fn resume(
 
 /// The token in a file, without white space around it.
 pub(crate) fn read_token(path: &Path) -> Result<String, Failure> {
-    let text = std::fs::read_to_string(path).map_err(|error| {
+    let failed = |error: std::io::Error| {
         Failure::new(format!("expected a signed token at `{}`: {error}", path.display()))
-    })?;
+    };
+    // A token beyond the bound is refused by its verifier: no need to read it whole.
+    let most = u64::try_from(TOKEN_BYTES).unwrap_or(u64::MAX).saturating_add(64);
+    let mut text = String::new();
+    let file = std::fs::File::open(path).map_err(failed)?;
+    file.take(most).read_to_string(&mut text).map_err(failed)?;
     Ok(text.trim().to_owned())
 }
 
