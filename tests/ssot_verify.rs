@@ -15,8 +15,8 @@ use std::path::{Path, PathBuf};
 use prospera::digest::{Digest, Domain};
 use prospera::id::Subsystem;
 use prospera::ssot::record::{Draft, Head, Record, RecordKind, StreamId, StreamKind};
-use prospera::ssot::redb::RedbStore;
-use prospera::ssot::store::{Batch, Store, StoreError};
+use prospera::ssot::redb::{Options, RedbStore};
+use prospera::ssot::store::{Batch, Store, StoreError, Stretch};
 use prospera::ssot::verify::{
     CHUNK, Fault, Place, Progress, VerifyError, replay, verify, verify_stream,
 };
@@ -116,6 +116,37 @@ fn a_sound_log_is_found_sound_in_pieces() {
         store.append(&Batch::new(Timestamp::default())),
         Err(prospera::ssot::store::AppendError::Refused { .. })
     ));
+}
+
+/// Part of the log in the tables, part in two turns of the journal, and every part between.
+#[test]
+fn a_log_is_verified_while_it_is_written_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("log.redb");
+    let options = Options::new().journal_bytes(4096);
+    let store = RedbStore::create_with(&path, &options).unwrap();
+    let mut heads = [Head::EMPTY; 3];
+    for turn in 1..=150_u64 {
+        let number = turn % 3;
+        let id = stream(number);
+        let batch = Batch::new(Timestamp::default()).expect(id.clone(), heads[number as usize]);
+        let record = store.append(&batch.append(draft(&id, &[7; 300]))).unwrap().records.remove(0);
+        heads[number as usize] = record.head();
+        let report = verify(&store, |_| {}).unwrap();
+        assert_eq!((report.records, report.last), (turn, Some(record.digest())));
+        let mut shown = Vec::new();
+        store.scan(0, 1000, &mut |bytes, _| shown.push(bytes.to_vec())).unwrap();
+        let read = store.read(0, 1000).unwrap();
+        assert!(shown.iter().eq(read.iter().map(|stored| &*stored.bytes)), "{turn}");
+        for from in [0, 1, turn / 4, turn / 3, 1000] {
+            let mut places = Vec::new();
+            let stretch = Stretch { stream: &id, from, limit: 30 };
+            store.trace(&[stretch], &mut |_, index| places.push(index)).unwrap();
+            let own = store.read_stream(&id, from, 30).unwrap();
+            let own = own.iter().map(|s| Record::decode_sealed(&s.bytes).unwrap().index());
+            assert_eq!(places, own.collect::<Vec<_>>(), "{turn} from {from}");
+        }
+    }
 }
 
 #[test]
