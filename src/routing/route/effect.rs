@@ -59,7 +59,11 @@ impl Uncommitted {
 
 impl fmt::Display for Uncommitted {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "expected a receipt for the evidence of this route on `{}`", self.sealed.draft.stream())
+        write!(
+            f,
+            "expected a receipt for the evidence of this route on `{}`",
+            self.sealed.draft.stream()
+        )
     }
 }
 
@@ -114,12 +118,8 @@ impl<P: Position> Route<P> {
         let mut body = Writer::over(room);
         body.reserve(core.block.room());
         core.block.encode(&mut body);
-        let draft = Draft::new(
-            stream,
-            RecordKind::EvidenceBlock,
-            Subsystem::Routing,
-            body.into_bytes(),
-        );
+        let draft =
+            Draft::new(stream, RecordKind::EvidenceBlock, Subsystem::Routing, body.into_bytes());
         Ok(Sealed { core: self.core, draft })
     }
 }
