@@ -53,6 +53,12 @@ impl Writer {
         Self { bytes: Vec::with_capacity(capacity) }
     }
 
+    /// An empty writer that uses the room of these bytes.
+    pub fn over(mut bytes: Vec<u8>) -> Self {
+        bytes.clear();
+        Self { bytes }
+    }
+
     /// One byte.
     pub fn u8(&mut self, value: u8) -> &mut Self {
         self.bytes.push(value);

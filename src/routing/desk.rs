@@ -4,6 +4,7 @@
 //! up to date by the very same function afterwards, so a desk that was restored knows
 //! what a desk that stayed open knows.
 
+use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 use core::fmt;
@@ -35,7 +36,7 @@ pub struct Desk<P> {
     pub(super) pads: Pads,
     /// `None` after a failure that leaves open what the log holds: it is read again
     /// before the next route.
-    pub(super) live: Option<Live<P>>,
+    pub(super) live: Option<Box<Live<P>>>,
 }
 
 /// What routes of a session rest on.
@@ -74,7 +75,7 @@ pub(super) struct Conduct {
 }
 
 impl<P> Desk<P> {
-    pub(super) fn new(session: Session, live: Live<P>) -> Self {
+    pub(super) fn new(session: Session, live: Box<Live<P>>) -> Self {
         let streams = Streams::of(session.id(), session.subject());
         Self { session, streams, pads: Pads::default(), live: Some(live) }
     }

@@ -175,7 +175,7 @@ impl Sealed {
 
     /// Ends the route unexecuted, because its evidence could not be made durable or
     /// the log moved on meanwhile.
-    pub fn abandon(self) -> (EvidenceBlock, Submission) {
+    pub fn abandon(self) -> (Box<EvidenceBlock>, Submission) {
         (self.core.block, self.core.submission)
     }
 }
@@ -286,7 +286,7 @@ impl Route<layers::Execution> {
     }
 
     /// The evidence, the submission and the output.
-    pub fn into_parts(self) -> (EvidenceBlock, Submission, Option<Output>) {
+    pub fn into_parts(self) -> (Box<EvidenceBlock>, Submission, Option<Output>) {
         let output = match self.core.execution {
             Some(Execution::Done(output)) => Some(output),
             _ => None,

@@ -332,7 +332,7 @@ impl<E: Engines, S: Store, C: Clock> Router<E, S, C> {
 }
 
 fn routed(
-    evidence: EvidenceBlock,
+    evidence: Box<EvidenceBlock>,
     receipt: &Receipt,
     follow_up: Option<FollowUp>,
     moved: Option<(State, State)>,

@@ -1,5 +1,6 @@
 //! Opening a session: verified replay, and the advances that its audience has earned.
 
+use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
@@ -108,7 +109,7 @@ impl<E: Engines, S: Store, C: Clock> Router<E, S, C> {
     pub(super) fn take_live(
         &self,
         desk: &mut Desk<Profile<E>>,
-    ) -> Result<Live<Profile<E>>, RouterError> {
+    ) -> Result<Box<Live<Profile<E>>>, RouterError> {
         match desk.live.take() {
             Some(live) => Ok(live),
             None => self.load(&desk.session),
@@ -116,7 +117,7 @@ impl<E: Engines, S: Store, C: Clock> Router<E, S, C> {
     }
 
     /// Reads everything a session's routes rest on.
-    pub(super) fn load(&self, session: &Session) -> Result<Live<Profile<E>>, RouterError> {
+    pub(super) fn load(&self, session: &Session) -> Result<Box<Live<Profile<E>>>, RouterError> {
         let streams = Streams::of(session.id(), session.subject());
         let store = self.store();
         let mut facts = Facts::of(session.subject().clone());
@@ -126,7 +127,7 @@ impl<E: Engines, S: Store, C: Clock> Router<E, S, C> {
         let lineage = verify_stream(store, &streams.audience)?;
         let audience = AnyAudience::replay(session.subject().clone(), &lineage)
             .map_err(|error| RouterError::Replay(error.into()))?;
-        let mut live = Live {
+        let mut live = Box::new(Live {
             audience,
             profile: Profile::<E>::default(),
             facts,
@@ -139,7 +140,7 @@ impl<E: Engines, S: Store, C: Clock> Router<E, S, C> {
             governance: Head::EMPTY,
             open: None,
             record: Conduct::default(),
-        };
+        });
         live.record.first = lineage.first().map(Record::timestamp);
         for record in replay(store, &streams.governance)? {
             let record = record?;
