@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use prospera::audience::matrix::{Matrix, MatrixError};
 use prospera::digest::Digest;
 use prospera::execution::files::ModulesFile;
 use prospera::id::{Name, NameError};
-use prospera::identity::IdentityPolicy;
+use prospera::identity::{IdentityPolicy, TokenVerifier};
 use prospera::json::{self, JsonErrorKind};
 use prospera::limits::{
     BATCH_RECORDS, DELEGATION_LINKS, DETAIL_BYTES, FACT_CONTEXTS, FACT_KEYS, FILE_BYTES, FORGET_AT,
@@ -304,6 +305,26 @@ fn bounds_of_settings() {
     assert!(module(PROCESS_MILLIS + 1, 1).unwrap_err().contains("86400000"));
     assert!(module(1, OUTPUT_BYTES + 1).unwrap_err().contains("1048576"));
     const { assert!(FILE_BYTES == 64 << 20 && SHOWN_CHARS == 2000) };
+}
+
+/// Texts that are handed in are held to the bound of files, too.
+#[test]
+fn bounds_of_a_file() {
+    let padded = |length: usize| {
+        let start = "version = \"1\"\n#";
+        format!("{start}{}", " ".repeat(length - start.len()))
+    };
+    assert!(RouterSettings::from_toml("router.toml", &padded(FILE_BYTES)).is_ok());
+    let long = padded(FILE_BYTES + 1);
+    let error = RouterSettings::from_toml("router.toml", &long).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "router.toml:1:1: expected at most 67108864 bytes, found 67108865"
+    );
+    let error = Matrix::from_toml(&long).unwrap_err();
+    assert_eq!(error, MatrixError::TooLong { expected: FILE_BYTES, found: FILE_BYTES + 1 });
+    let error = TokenVerifier::from_jwks(&long).map(drop).unwrap_err();
+    assert!(error.to_string().contains("more than 67108864 bytes"), "{error}");
 }
 
 /// What modules give back is held to the bounds of the registry they run in.
