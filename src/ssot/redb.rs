@@ -167,6 +167,20 @@ impl RedbStore {
         Ok(store)
     }
 
+    /// Opens or makes a store on a medium of your own: what a disk's faults are tried
+    /// with. `place` is its name in messages.
+    ///
+    /// # Errors
+    /// As [`RedbStore::open`].
+    pub fn create_on(
+        medium: impl redb::StorageBackend,
+        place: &str,
+        options: &Options,
+    ) -> Result<Self, StoreError> {
+        let database = opening(place, || options.builder().create_with_backend(medium))?;
+        Self::prepare(database, place.into(), true)
+    }
+
     /// Opens an existing store for writing. After a crash this repairs redb's own
     /// bookkeeping, which walks the file.
     ///

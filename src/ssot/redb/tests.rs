@@ -120,8 +120,7 @@ impl StorageBackend for Disk {
 }
 
 fn on(disk: &Disk) -> Result<RedbStore, StoreError> {
-    let database = opening("disk", || Options::new().builder().create_with_backend(disk.clone()))?;
-    RedbStore::prepare(database, "disk".into(), true)
+    RedbStore::create_on(disk.clone(), "disk", &Options::new())
 }
 
 fn stream(name: &str) -> StreamId {
