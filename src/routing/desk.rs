@@ -53,6 +53,8 @@ pub(super) struct Live<P> {
     pub(super) governance: Head,
     pub(super) open: Option<OpenRoute>,
     pub(super) record: Conduct,
+    /// The latest time at which a route of this session was decided.
+    pub(super) seen: Timestamp,
 }
 
 /// A route whose evidence is durable and whose outcome is not.

@@ -30,7 +30,7 @@ use crate::safety::{PostureInput, SafetyEngine};
 use crate::ssot::record::{Draft, Head, Record, RecordKind, StreamId, StreamKind};
 use crate::ssot::store::{Batch, Store};
 use crate::ssot::verify::{replay, verify_stream};
-use crate::time::Clock;
+use crate::time::{Clock, Timestamp};
 use crate::verdict::{CapabilityTier, Consensus, SafetyFlags};
 
 /// Most advances that one opening makes: INIT → BASE → VERIFIED → PRIVILEGED.
@@ -100,6 +100,9 @@ impl<E: Engines, S: Store, C: Clock> Router<E, S, C> {
                 Err(error) => return Err(error),
             }
         }
+        let mut session = session;
+        // A clock that went back since is noticed after a restart, too.
+        session.saw(live.seen);
         Ok(Desk::new(session, live))
     }
 
@@ -141,6 +144,7 @@ impl<E: Engines, S: Store, C: Clock> Router<E, S, C> {
             governance: Head::EMPTY,
             open: None,
             record: Conduct::default(),
+            seen: Timestamp::default(),
         });
         live.record.first = lineage.first().map(Record::timestamp);
         for record in replay(store, &streams.governance)? {
@@ -192,6 +196,7 @@ impl<E: Engines, S: Store, C: Clock> Router<E, S, C> {
         let mut own = Vec::new();
         live.routing = self.read_routes(&streams.routing, u64::MAX, |route| own.push(route))?;
         for route in own {
+            live.seen = live.seen.max(route.block.timestamp);
             if route.outcome.is_none() && route.block.opens_route() {
                 live.open = Some(OpenRoute { evidence: route.evidence, block: route.block });
             } else {
