@@ -282,7 +282,9 @@ impl<'a, S: Store> Play<'a, S> {
             blocks(self.store()).unwrap().into_iter().collect();
         let (mut keys, mut intents) = (BTreeSet::new(), BTreeSet::new());
         for run in self.world.effects.runs.lock().unwrap().iter() {
-            let block = evidence.get(&run.key.digest()).expect("a run without durable evidence");
+            let Some(block) = evidence.get(&run.key.digest()) else {
+                panic!("a run without durable evidence: {run:?}");
+            };
             assert!(block.opens_route(), "{run:?}: {:?}", block.verdict);
             assert!(keys.insert(run.key.digest()), "twice: {run:?}");
             assert!(intents.insert(block.intent), "an intent twice: {run:?}");
