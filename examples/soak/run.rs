@@ -74,9 +74,9 @@ impl fmt::Display for Report {
         let [allow, modify, step_up, defer, deny] = self.verdicts;
         writeln!(
             f,
-            "{} routes ({} hostile) in {} sessions: {allow} allowed, {modify} modified, {step_up} \
+            "{} routes ({} honest, {} hostile) in {} sessions: {allow} allowed, {modify} modified, {step_up} \
              stepped up, {defer} deferred, {deny} denied; {} turned away at the door",
-            self.routes, self.hostile, self.sessions, self.at_the_door,
+            self.routes, self.honest, self.hostile, self.sessions, self.at_the_door,
         )?;
         let ways: Vec<_> = self.ways.iter().map(|(way, n)| format!("{way:?} {n}")).collect();
         writeln!(f, "hostile: {}", ways.join(", "))?;
@@ -217,9 +217,8 @@ fn chapter<S: Store + Sync>(
 ) -> Result<(), Failure> {
     let (engines, rules, catalogue, tally) = parts()?;
     let clock = SharedClock::new(BEGIN);
-    let router = Router::new(engines, rules, store, clock.clone(), "operator".parse()?)?;
     let ground = Ground {
-        router,
+        router: Router::new(engines, rules, store, clock.clone(), "operator".parse()?)?,
         catalogue,
         tally,
         clock,
@@ -256,18 +255,16 @@ fn chapter<S: Store + Sync>(
         }
         sample(get(&totals.routes) / step, begun, report, say);
     });
-    match failed {
-        Some(error) => Err(error),
-        None => {
-            let keys = totals.keys.each_ref().map(get);
-            report.records += whole(ground.router.store(), |executed, sums| {
-                let counted = get(&totals.executed) - before.0;
-                let lanes = before.1.iter().zip(keys).map(|(b, now)| now.wrapping_sub(*b));
-                executed == counted && lanes.eq(sums)
-            })?;
-            Ok(())
-        }
+    if let Some(error) = failed {
+        return Err(error);
     }
+    let keys = totals.keys.each_ref().map(get);
+    report.records += whole(ground.router.store(), |executed, sums| {
+        let counted = get(&totals.executed) - before.0;
+        let lanes = before.1.iter().zip(keys).map(|(b, now)| now.wrapping_sub(*b));
+        executed == counted && lanes.eq(sums)
+    })?;
+    Ok(())
 }
 
 /// Notes memory where a tenth of the routes is done.

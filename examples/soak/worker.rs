@@ -35,7 +35,7 @@ const HOSTILE: usize = 10;
 /// One thread: sessions one after another.
 pub(crate) struct Worker<'a, S> {
     ground: &'a Ground<'a, S>,
-    worker: usize,
+    number: usize,
     random: Random,
     /// A session whose claims end soon, and when.
     stale: Option<(WorldDesk, Timestamp)>,
@@ -53,8 +53,8 @@ struct Sitting {
 }
 
 impl<'a, S: Store> Worker<'a, S> {
-    pub(crate) fn new(ground: &'a Ground<'a, S>, worker: usize, seed: u64) -> Self {
-        Self { ground, worker, random: Random::new(seed), stale: None }
+    pub(crate) fn new(ground: &'a Ground<'a, S>, number: usize, seed: u64) -> Self {
+        Self { ground, number, random: Random::new(seed), stale: None }
     }
 
     fn policy(&self) -> &'a IdentityPolicy {
@@ -78,7 +78,7 @@ impl<'a, S: Store> Worker<'a, S> {
 
     fn sit(&mut self, number: usize) -> Result<(), Failure> {
         let ground = self.ground;
-        let (chapter, worker) = (ground.chapter, self.worker);
+        let (chapter, worker) = (ground.chapter, self.number);
         // Each subject comes twice: the second session rests on the first.
         let subject = format!("u{chapter}-{worker}-{}", number / 2);
         let id = format!("w{chapter}-{worker}-{number}");
@@ -189,13 +189,13 @@ impl<'a, S: Store> Worker<'a, S> {
                     return if denied { Ok(()) } else { Err("an ended session routed".into()) };
                 }
                 let now = self.now();
-                let id = format!("stale-{}-{}", ground.chapter, self.worker);
-                let ended = self.claims(&sitting.subject, &id, now, now)?;
+                let id = format!("stale-{}-{}", ground.chapter, self.number);
+                let ended = claims(&sitting.subject, &id, now, now)?;
                 let later = now.plus_millis(self.policy().leeway_ms() + 1);
                 turned_away(Session::open(ended, later, self.policy()).is_err())?;
                 if self.stale.is_none() {
                     let ends = now.plus_millis(1000);
-                    let claims = self.claims(&sitting.subject, &id, now, ends)?;
+                    let claims = claims(&sitting.subject, &id, now, ends)?;
                     let session = Session::open(claims, now, self.policy())?;
                     let desk = ground.router.open(session)?;
                     self.stale = Some((desk, ends.plus_millis(self.policy().leeway_ms())));
@@ -238,28 +238,6 @@ impl<'a, S: Store> Worker<'a, S> {
                 }
             }
         }
-    }
-
-    fn claims(
-        &self,
-        subject: &str,
-        id: &str,
-        now: Timestamp,
-        ends: Timestamp,
-    ) -> Result<VerifiedClaims, Failure> {
-        Ok(VerifiedClaims::vouched_by_host(HostClaims {
-            principal: subject.parse()?,
-            kind: PrincipalKind::Human,
-            subject: subject.parse()?,
-            session: id.parse()?,
-            roles: [].into(),
-            scopes: ["work".parse::<Name>()?].into(),
-            delegation: Vec::new(),
-            consent: true,
-            strength: Risk::MAX,
-            issued_at: now,
-            expires_at: ends,
-        }))
     }
 
     /// Routes bytes as they arrive, and holds the answer against what was run.
@@ -332,6 +310,28 @@ impl<'a, S: Store> Worker<'a, S> {
             None => Ok(()),
         }
     }
+}
+
+/// What the host says of a session that ends then.
+fn claims(
+    subject: &str,
+    id: &str,
+    now: Timestamp,
+    ends: Timestamp,
+) -> Result<VerifiedClaims, Failure> {
+    Ok(VerifiedClaims::vouched_by_host(HostClaims {
+        principal: subject.parse()?,
+        kind: PrincipalKind::Human,
+        subject: subject.parse()?,
+        session: id.parse()?,
+        roles: [].into(),
+        scopes: ["work".parse::<Name>()?].into(),
+        delegation: Vec::new(),
+        consent: true,
+        strength: Risk::MAX,
+        issued_at: now,
+        expires_at: ends,
+    }))
 }
 
 impl Sitting {

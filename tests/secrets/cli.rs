@@ -89,10 +89,7 @@ fn no_token_reaches_what_is_printed_or_written() {
     }
     let mut written = Vec::new();
     files(&place.path("."), &mut written);
-    let own = |path: &Path| {
-        let name = path.display().to_string();
-        name.ends_with(".jwt") || name.ends_with(".jsonl")
-    };
+    let own = |path: &Path| path.extension().is_some_and(|e| e == "jwt" || e == "jsonl");
     let mut searched = 0;
     for path in written.iter().filter(|path| !own(path)) {
         marks.absent(&path.display().to_string(), std::fs::read(path).unwrap());

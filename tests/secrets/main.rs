@@ -5,7 +5,6 @@
     clippy::unwrap_used,
     clippy::panic,
     clippy::indexing_slicing,
-    clippy::similar_names,
     reason = "the helpers of tests, too, may end a test; a router has routed"
 )]
 

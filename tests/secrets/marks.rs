@@ -10,7 +10,7 @@
 pub(crate) struct Marks(Vec<(String, Vec<u8>)>);
 
 /// Base64 with either alphabet.
-fn base64(bytes: &[u8], last: &[u8; 2]) -> String {
+fn base64(bytes: &[u8], last: [u8; 2]) -> String {
     let mut alphabet: Vec<u8> = (b'A'..=b'Z').chain(b'a'..=b'z').chain(b'0'..=b'9').collect();
     alphabet.extend(last);
     let bits: Vec<bool> =
@@ -42,7 +42,7 @@ impl Marks {
             for shift in 0..3 {
                 // The digits that are made of these bytes alone, wherever they stand.
                 let shifted = [&[0; 2][..shift], part].concat();
-                for last in [b"+/", b"-_"] {
+                for last in [*b"+/", *b"-_"] {
                     let text = base64(&shifted, last);
                     let own = if shift == 0 { 0 } else { 3.min(shift + 1) };
                     add("base64", text[own..text.len() - 1].into());
@@ -56,7 +56,7 @@ impl Marks {
     pub(crate) fn text(mut self, name: &str, secret: &str) -> Self {
         for part in secret.split('.').filter(|part| part.len() >= 16) {
             for start in (0..=part.len() - 16).step_by(16) {
-                let piece = part[start..start + 16].as_bytes().to_vec();
+                let piece = part.as_bytes()[start..start + 16].to_vec();
                 self.0.push((format!("{name} from letter {start}"), piece));
             }
         }
@@ -100,7 +100,7 @@ fn every_form_of_a_secret_is_found() {
     let marks = Marks::default().bytes("key", &secret);
     for (before, after) in [("", ""), ("x", "y"), ("xy", "z"), ("xyz", "xyz")] {
         let around = [before.as_bytes(), &secret, after.as_bytes()].concat();
-        for last in [b"+/", b"-_"] {
+        for last in [*b"+/", *b"-_"] {
             assert!(marks.found(base64(&around, last)), "base64 after {before:?}");
         }
     }
@@ -108,7 +108,7 @@ fn every_form_of_a_secret_is_found() {
         format!("{secret:?}"),
         format!("{secret:#?}").replace(' ', ""),
         format!("{secret:02x?}"),
-        secret.iter().map(|byte| format!("{byte:02X}")).collect(),
+        secret.iter().map(|byte| format!("{byte:02X}")).collect::<Vec<_>>().concat(),
     ] {
         assert!(marks.found(&shown), "{shown}");
     }

@@ -41,7 +41,7 @@ fn holders(code: &str) -> Vec<Holder> {
     let mut out = Vec::new();
     for keyword in ["struct ", "enum "] {
         for (at, _) in code.match_indices(keyword) {
-            let own = code[..at].chars().next_back().is_none_or(|c| c.is_whitespace());
+            let own = code[..at].chars().next_back().is_none_or(char::is_whitespace);
             let rest = &code[at + keyword.len()..];
             let name: String =
                 rest.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
