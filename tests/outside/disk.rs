@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use prospera::routing::RouterError;
 use prospera::ssot::redb::{Options, RedbStore};
-use prospera::ssot::store::StoreError;
+use prospera::ssot::store::{Store as _, StoreError};
 use prospera::ssot::verify::VerifyError;
 use redb::StorageBackend;
 
@@ -112,14 +112,15 @@ fn is_typed(error: &RouterError) -> bool {
     )
 }
 
-/// A short day with the fault at the n-th operation of the disk; whether there was one.
-fn with_fault_at(world: &World, n: u64, fault: Fault) -> bool {
+/// A short day with the fault at the n-th operation of the disk; whether there was one, and
+/// whether it left something unknown.
+fn with_fault_at(world: &World, n: u64, fault: Fault) -> (bool, u32) {
     let disk = Disk::default();
     disk.fail(n, fault);
     let options = Options::new().cache_bytes(1 << 20);
     let opening = || RedbStore::create_on(disk.clone(), "disk", &options);
     let mut play = Play::new(world, After::Restart, Box::new(opening));
-    let mut met = false;
+    let (mut met, mut unknown) = (false, 0);
     for step in SHORT {
         let before = play.world.effects.count();
         if let Err(error) = play.step(*step) {
@@ -129,6 +130,19 @@ fn with_fault_at(world: &World, n: u64, fault: Fault) -> bool {
             let done = play.world.effects.count() - before;
             let outcome = matches!(error, RouterError::OutcomeNotRecorded { .. });
             assert!(done == usize::from(outcome), "{step:?}: {done} effects after {error}");
+            if let RouterError::EvidenceNotRecorded(append)
+            | RouterError::OutcomeNotRecorded { source: append, .. }
+            | RouterError::Ledger(append) = &error
+                && append.is_unknown()
+                && play.begun()
+            {
+                // What the file holds is not known, on a good disk neither, before it is
+                // opened again.
+                disk.mend();
+                let read = play.store().len();
+                assert!(matches!(read, Err(StoreError::Damaged { .. })), "{read:?}");
+                unknown += 1;
+            }
             // The process ends and lets go of the file before the disk is mended.
             let promised = play.begun();
             play.restart();
@@ -149,16 +163,21 @@ fn with_fault_at(world: &World, n: u64, fault: Fault) -> bool {
     disk.mend();
     play.step(Step::Open).unwrap();
     play.ends(SHORT);
-    reached
+    (reached, unknown)
 }
 
 fn at_every_operation(fault: Fault) {
     let world = World::new();
-    let mut n = 0;
-    while with_fault_at(&world, n, fault) {
+    let (mut n, mut unknown) = (0, 0);
+    loop {
+        let (reached, left_unknown) = with_fault_at(&world, n, fault);
+        unknown += left_unknown;
+        if !reached {
+            break;
+        }
         n += 1;
     }
-    assert!(n > 30, "the day has but {n} operations");
+    assert!(n > 30 && unknown > 5, "{n} operations, {unknown} left something unknown");
 }
 
 #[test]
