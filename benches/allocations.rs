@@ -81,8 +81,9 @@ fn intents(report: &mut Report) {
 
 fn routes(report: &mut Report) {
     let mut routes = Routes::new();
-    let warm = routes.intents(ROUTES / 10);
-    warm.into_iter().for_each(|intent| routes.route(intent));
+    for intent in routes.intents(ROUTES / 10) {
+        routes.route(intent);
+    }
     let intents = routes.intents(ROUTES / 2);
     let each = intents.len() as u128;
     let info = measure(|| intents.into_iter().for_each(|intent| routes.route(intent)));

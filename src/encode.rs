@@ -42,15 +42,15 @@ impl Writer {
         Self { bytes: Vec::new() }
     }
 
-    /// An empty writer in the room of what was written before.
-    pub(crate) fn over(mut bytes: Vec<u8>) -> Self {
-        bytes.clear();
-        Self { bytes }
-    }
-
     /// An empty writer with room for `capacity` bytes.
     pub fn with_capacity(capacity: usize) -> Self {
         Self { bytes: Vec::with_capacity(capacity) }
+    }
+
+    /// An empty writer that uses the room of these bytes.
+    pub fn over(mut bytes: Vec<u8>) -> Self {
+        bytes.clear();
+        Self { bytes }
     }
 
     /// One byte.

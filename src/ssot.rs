@@ -12,6 +12,8 @@ pub mod conformance;
 pub mod export;
 pub mod ledger;
 #[cfg(feature = "std")]
+mod log;
+#[cfg(feature = "std")]
 pub mod memory;
 pub mod plan;
 pub mod record;

@@ -131,11 +131,11 @@ fn needs(from: State, to: State, way: Way) -> Option<&'static str> {
         (Init, Base, Way::Advance) | (Base, Verified, Way::Advance) => "a clearance",
         (Verified, Privileged, Way::Advance) => "a clearance with constitutional clearance",
         (Verified, Base, Way::StepBack) => "nothing",
-        (Verified, Base, Way::Downgrade) => "a downgrade cause",
+        (Verified, Base, Way::Downgrade)
+        | (Base, Restricted, Way::Downgrade)
+        | (Restricted, Hold, Way::Downgrade) => "a downgrade cause",
         (Base, Restricted, Way::Restrict) => "Class C or risk above the threshold",
-        (Base, Restricted, Way::Downgrade) => "a downgrade cause",
         (Restricted, Hold, Way::Hold) => "a hold trigger",
-        (Restricted, Hold, Way::Downgrade) => "a downgrade cause",
         (Privileged, Verified, Way::GovernedDowngrade) => "a cause and an authorization",
         (Hold, Base | Restricted, Way::Release) => "governance approval",
         (Escalated, Hold, Way::Review) => "governance review",

@@ -7,8 +7,10 @@
     reason = "shared by several benches, each of which uses a part of it"
 )]
 
+pub(crate) mod engines;
 pub(crate) mod forgetful;
 pub(crate) mod lookup;
 pub(crate) mod machine;
 pub(crate) mod report;
 pub(crate) mod routes;
+pub(crate) mod step;

@@ -46,8 +46,11 @@ use crate::risk::Risk;
 
 const VERSION: &str = "1";
 
+/// A bound's name, what lowers it, and its constant.
+type Lowered = (&'static str, fn(Limits, usize) -> Limits, usize);
+
 /// The bounds that `[limits]` may lower: a file cannot bound itself.
-const LOWERED: [(&str, fn(Limits, usize) -> Limits, usize); 8] = [
+const LOWERED: [Lowered; 8] = [
     ("submission_bytes", Limits::with_submission_bytes, SUBMISSION_BYTES),
     ("value_depth", Limits::with_value_depth, VALUE_DEPTH),
     ("value_items", Limits::with_value_items, VALUE_ITEMS),
@@ -152,8 +155,7 @@ impl RouterSettings {
             let known = LOWERED.iter().find(|(known, ..)| *known == name.get_ref().as_str());
             let Some((_, lower, most)) = known else {
                 let names = LOWERED.map(|(name, ..)| name).join("`, `");
-                let message =
-                    alloc::format!("no limit `{}`, there are: `{names}`", name.get_ref());
+                let message = alloc::format!("no limit `{}`, there are: `{names}`", name.get_ref());
                 return Err(wrong(name.span(), message));
             };
             let number = usize::try_from(*found.get_ref()).ok();

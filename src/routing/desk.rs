@@ -53,8 +53,6 @@ pub(super) struct Live<P> {
     pub(super) governance: Head,
     pub(super) open: Option<OpenRoute>,
     pub(super) record: Conduct,
-    /// The latest time at which a route of this session was decided.
-    pub(super) seen: Timestamp,
 }
 
 /// A route whose evidence is durable and whose outcome is not.
@@ -72,6 +70,8 @@ pub(super) struct Conduct {
     pub(super) good: u32,
     pub(super) bad: u32,
     pub(super) first: Option<Timestamp>,
+    /// The time of this session's last route.
+    pub(super) seen: Timestamp,
 }
 
 impl<P> Desk<P> {

@@ -76,13 +76,15 @@ pub(super) struct Core {
     pub(super) execution: Option<Execution>,
     /// The canonical bytes of the output.
     pub(super) output: Option<Arc<[u8]>>,
-    pub(super) block: EvidenceBlock,
+    pub(super) block: Box<EvidenceBlock>,
 }
 
 impl Core {
     /// Notes how a layer ended.
     pub(super) fn note(&mut self, layer: LayerId, result: StepResult, mut reasons: Vec<Reason>) {
-        bounded(&mut reasons);
+        if reasons.len() > REASONS {
+            bounded(&mut reasons);
+        }
         let vote = match result {
             StepResult::Passed | StepResult::Narrowed => Vote::Agree,
             StepResult::Flagged | StepResult::Stopped => Vote::Dissent,
@@ -172,7 +174,7 @@ impl Route<layers::Received> {
     /// with evidence.
     pub fn receive(submission: Submission, reception: &Reception<'_>) -> Self {
         let session = reception.session;
-        let block = EvidenceBlock {
+        let block = Box::new(EvidenceBlock {
             verdict: Verdict::Deny,
             timestamp: reception.now,
             routing_id: None,
@@ -202,7 +204,7 @@ impl Route<layers::Received> {
             approver: None,
             wait_until: None,
             trace: Vec::with_capacity(LayerId::ALL.len()),
-        };
+        });
         let core = Core {
             submission,
             wait_until: reception.wait_until,

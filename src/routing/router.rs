@@ -96,7 +96,7 @@ pub struct Routed {
     /// The verdict (D-52).
     pub verdict: Verdict,
     /// The evidence block.
-    pub evidence: EvidenceBlock,
+    pub evidence: Box<EvidenceBlock>,
     /// The digest of the record that holds it: the Audit Hash.
     pub record: Digest,
     /// Its place in the global log.

@@ -205,7 +205,7 @@ impl fmt::Display for RiskSource {
 
 /// What each source says; `None` where nothing is known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Signals([Option<Risk>; SOURCES]);
+pub struct Signals(pub(super) [Option<Risk>; SOURCES]);
 
 impl Signals {
     /// Nothing is known of any source.
@@ -258,6 +258,30 @@ pub struct Contribution {
     pub contribution: Risk,
     /// Whether nothing was known of it.
     pub unknown: bool,
+}
+
+impl Contribution {
+    /// Nothing from any source, in the order of [`RiskSource::ALL`].
+    #[expect(
+        clippy::indexing_slicing,
+        reason = "evaluated at compile time, where it would be an error"
+    )]
+    pub(super) const NONE: [Self; SOURCES] = {
+        let nothing = Self {
+            source: RiskSource::IdentityStrength,
+            value: Risk::ZERO,
+            weight: Risk::ZERO,
+            contribution: Risk::ZERO,
+            unknown: false,
+        };
+        let mut all = [nothing; SOURCES];
+        let mut place = 0;
+        while place < SOURCES {
+            all[place].source = RiskSource::ALL[place];
+            place += 1;
+        }
+        all
+    };
 }
 
 impl fmt::Display for Contribution {

@@ -38,9 +38,7 @@ use crate::digest::{Digest, Domain};
 use crate::encode::Encode;
 use crate::id::{KindId, RuleId};
 use crate::risk::Risk;
-use crate::safety::dimension::{
-    Contribution, DIMENSIONS, Dimension, RiskSource, SOURCES, SPANS, Signals,
-};
+use crate::safety::dimension::{Contribution, DIMENSIONS, Dimension, SOURCES, SPANS, Signals};
 use crate::safety::parts::{Bounds, EnvelopeParts, Thresholds};
 use crate::verdict::{EnvelopeDecision, EnvelopeVerdict, Reason, ReasonCode};
 
@@ -169,17 +167,11 @@ impl Envelope {
     /// Scores all dimensions and decides. Total, deterministic, no allocation.
     pub fn assess(&self, signals: &Signals) -> Assessment {
         let parts = &self.parts;
-        let mut contributions = RiskSource::ALL.map(|source| {
-            let signal = signals.get(source);
-            Contribution {
-                source,
-                value: signal.unwrap_or(parts.unknown),
-                weight: Risk::ZERO,
-                contribution: Risk::ZERO,
-                unknown: signal.is_none(),
-            }
-        });
-        for (part, weight) in contributions.iter_mut().zip(&parts.weights) {
+        let mut contributions = Contribution::NONE;
+        for ((part, signal), weight) in contributions.iter_mut().zip(&signals.0).zip(&parts.weights)
+        {
+            part.value = signal.unwrap_or(parts.unknown);
+            part.unknown = signal.is_none();
             part.weight = *weight;
             part.contribution = part.value.scale(*weight);
         }

@@ -2,9 +2,14 @@
 //!
 //! One file, one writer process. Callers of [`Store::append`] on any number of
 //! threads hand their batches to one committer; it takes all that wait, plans each
-//! against the heads as the ones before left them, and makes them durable with one
-//! transaction and one flush of the file (group commit). A conflict fails the batch it is
-//! in, never its neighbours.
+//! against the heads as the ones before left them, and makes them durable with one write
+//! to a journal and one flush of it (group commit). A conflict fails the batch it is in,
+//! never its neighbours. An append that is alone is committed by its own thread.
+//!
+//! The tables are brought up to date in the background, many batches at a time and sorted;
+//! until then reads answer from memory what the tables lack. A store that is closed has no
+//! journal: its one file has everything. After a crash the journal, in two files beside the
+//! store's (`.journal-0`, `.journal-1`), is part of it, and opening it for writing reads it back.
 //!
 //! ```
 //! use prospera::ssot::redb::RedbStore;
@@ -29,6 +34,7 @@
 //! | table | key | value |
 //! |---|---|---|
 //! | `prospera.meta` | `format` | the format's number, 4 bytes, little-endian |
+//! | `prospera.meta` | `journal` | 16 random bytes that the store's journal begins with |
 //! | `prospera.records` | global index | the record's digest (32 bytes), its canonical bytes |
 //! | `prospera.heads` | stream | length (8 bytes, little-endian), digest of the last record |
 //! | `prospera.streams` | stream, sequence | global index |
@@ -49,24 +55,30 @@
 //! what the file holds is decided when it is opened again.
 
 use std::boxed::Box;
+use std::collections::BTreeMap;
 use std::format;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::string::{String, ToString};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::vec::Vec;
 
 use redb::{Builder, Database, DatabaseError, ReadOnlyDatabase, ReadTransaction};
 
 use crate::digest::Digest;
+use crate::ssot::log::Log;
 use crate::ssot::record::{Head, StreamId};
 use crate::ssot::store::{AppendError, Batch, Committed, Durability, Store, StoreError, Stored};
 
 mod committer;
+mod journal;
+mod recovery;
 mod tables;
+mod writeback;
 
 use committer::Committer;
+use journal::{Media, Place};
 use tables::ReadTables;
 
 /// The format this module writes and reads.
@@ -77,12 +89,23 @@ pub const FORMAT: u32 = 1;
 pub struct Options {
     cache_bytes: usize,
     check_pages: bool,
+    journal_bytes: usize,
 }
 
 impl Options {
-    /// A page cache of 64 MiB; pages are checked after a crash only.
+    /// A page cache of 64 MiB, 16 MiB of journal for each turn; pages are checked after a
+    /// crash only.
     pub const fn new() -> Self {
-        Self { cache_bytes: 64 << 20, check_pages: false }
+        Self { cache_bytes: 64 << 20, check_pages: false, journal_bytes: 16 << 20 }
+    }
+
+    /// After how many bytes of records and payloads the tables are brought up to date. Up
+    /// to twice as many, and one commit, are kept in memory and in the journal, and are
+    /// read back from it when a store is opened that was not closed.
+    #[must_use]
+    pub const fn journal_bytes(mut self, bytes: usize) -> Self {
+        self.journal_bytes = bytes;
+        self
     }
 
     /// How much memory redb may use for pages.
@@ -129,6 +152,20 @@ struct Shared {
     commits: AtomicU64,
     /// Set when a commit failed: what the file holds isn't known any more.
     lost: AtomicBool,
+    tail: RwLock<Tail>,
+    /// Whether the store is being closed. Whoever waits for the tail to change holds it.
+    closing: Mutex<bool>,
+    changed: Condvar,
+    journal_bytes: usize,
+}
+
+/// What is durable in the journal and not in the tables yet: at most two turns of it.
+#[derive(Debug, Default)]
+struct Tail {
+    /// A full turn that is being written to the tables.
+    frozen: Option<Arc<Log>>,
+    /// The turn that goes on.
+    active: Log,
 }
 
 enum File {
@@ -162,27 +199,33 @@ impl RedbStore {
         let path = path.as_ref();
         let place = place_of(path);
         let database = opening(&place, || options.builder().create(path))?;
-        let store = Self::prepare(database, place, true)?;
+        let store = Self::prepare(database, place, Place::Beside(path.into()), options)?;
         sync_folder(path)?;
         Ok(store)
     }
 
-    /// Opens or makes a store on a medium of your own: what a disk's faults are tried
-    /// with. `place` is its name in messages.
+    /// Opens or makes a store on media of your own: what a disk's faults are tried with.
+    /// `media` gives the tables for 0, and the journal's segments for 1 and 2, the same
+    /// ones whenever it is asked; `place` is the store's name in messages.
     ///
     /// # Errors
     /// As [`RedbStore::open`].
-    pub fn create_on(
-        medium: impl redb::StorageBackend,
+    pub fn create_on<M: redb::StorageBackend>(
+        media: impl Fn(usize) -> M + Send + Sync + 'static,
         place: &str,
         options: &Options,
     ) -> Result<Self, StoreError> {
-        let database = opening(place, || options.builder().create_with_backend(medium))?;
-        Self::prepare(database, place.into(), true)
+        let tables = media(0);
+        let database = opening(place, || options.builder().create_with_backend(tables))?;
+        let segment = move |which: usize| -> Box<dyn redb::StorageBackend> {
+            Box::new(media(which.saturating_add(1)))
+        };
+        let journal = Place::On(Media(Box::new(segment)));
+        Self::prepare(database, place.into(), journal, options)
     }
 
     /// Opens an existing store for writing. After a crash this repairs redb's own
-    /// bookkeeping, which walks the file.
+    /// bookkeeping, which walks the file, and writes to the tables what only the journal has.
     ///
     /// # Errors
     /// [`StoreError::InUse`] while another holds the file, [`StoreError::Format`] when it
@@ -200,7 +243,8 @@ impl RedbStore {
         let path = path.as_ref();
         let place = place_of(path);
         let database = opening(&place, || options.builder().open(path))?;
-        Self::prepare(database, place, false)
+        let shared = Shared::new(File::Writer(database), place, options);
+        Self::start(shared, Place::Beside(path.into()))
     }
 
     /// Opens an existing store for reading only; it is not changed. A store whose writer
@@ -210,56 +254,119 @@ impl RedbStore {
     /// As [`RedbStore::open`].
     pub fn open_read_only(path: impl AsRef<Path>) -> Result<Self, StoreError> {
         let path = path.as_ref();
-        let place = place_of(path);
-        let database = opening(&place, || Options::new().builder().open_read_only(path))?;
-        let shared = Arc::new(Shared::new(File::Reader(database), place));
+        let (place, options) = (place_of(path), Options::new());
+        let database = opening(&place, || options.builder().open_read_only(path))?;
+        let shared = Arc::new(Shared::new(File::Reader(database), place, &options));
         shared.check_format()?;
+        recovery::ensure_closed(&shared, Place::Beside(path.into()))?;
         Ok(Self { shared, committer: None })
     }
 
-    fn prepare(database: Database, place: Box<str>, create: bool) -> Result<Self, StoreError> {
-        let shared = Arc::new(Shared::new(File::Writer(database), place));
-        if create {
-            shared.guarded(|| tables::initialize(&shared))?;
-        }
+    /// The store on a database that may be empty.
+    fn prepare(
+        database: Database,
+        place: Box<str>,
+        journal: Place,
+        options: &Options,
+    ) -> Result<Self, StoreError> {
+        let shared = Shared::new(File::Writer(database), place, options);
+        shared.guarded(|| tables::initialize(&shared))?;
+        Self::start(shared, journal)
+    }
+
+    fn start(shared: Shared, journal: Place) -> Result<Self, StoreError> {
+        let shared = Arc::new(shared);
         shared.check_format()?;
-        let committer = Committer::start(Arc::clone(&shared))?;
+        let journal = recovery::recover(&shared, journal)?;
+        let committer = Committer::start(Arc::clone(&shared), journal)?;
         Ok(Self { shared, committer: Some(committer) })
     }
 
-    /// How many transactions this store has committed since it was opened: fewer than
+    /// How many groups of appends this store has flushed since it was opened: fewer than
     /// appends when several shared one.
     pub fn commits(&self) -> u64 {
         self.shared.commits.load(Ordering::Relaxed)
     }
 
-    fn read_with<T>(
-        &self,
-        read: impl FnOnce(&ReadTables) -> Result<T, StoreError>,
-    ) -> Result<T, StoreError> {
+    /// The tail, and the tables with at least all that is before it.
+    fn tail(&self) -> Result<(RwLockReadGuard<'_, Tail>, ReadTables), StoreError> {
         self.shared.ensure_known()?;
-        self.shared.guarded(|| read(&ReadTables::new(self.shared.begin_read()?)))
+        let tail = self.shared.tail();
+        // Begun while the tail stands still: what leaves the tail later is in it already.
+        let tables = self.shared.guarded(|| Ok(ReadTables::new(self.shared.begin_read()?)))?;
+        Ok((tail, tables))
     }
+}
+
+impl Tail {
+    /// The turns that have records, the older first.
+    fn turns(&self) -> impl DoubleEndedIterator<Item = &Log> {
+        self.frozen.as_deref().into_iter().chain([&self.active])
+    }
+
+    /// The index of the first record that the tables may not have.
+    fn base(&self) -> u64 {
+        self.turns().next().map_or(0, Log::base)
+    }
+
+    fn head(&self, stream: &StreamId) -> Option<Head> {
+        self.turns().rev().find_map(|log| log.head(stream))
+    }
+
+    fn payload(&self, digest: &Digest) -> Option<&Arc<[u8]>> {
+        self.turns().find_map(|log| log.payload(digest))
+    }
+
+    fn read(&self, from: u64, limit: usize) -> Vec<Stored> {
+        let records = self.turns().flat_map(|log| log.read(from, usize::MAX));
+        records.take(limit).cloned().collect()
+    }
+
+    fn read_stream(&self, stream: &StreamId, from: u64, limit: usize) -> Vec<Stored> {
+        let records = self.turns().flat_map(|log| log.read_stream(stream, from, usize::MAX));
+        records.take(limit).cloned().collect()
+    }
+
+    fn streams(&self, after: Option<&StreamId>, limit: usize) -> BTreeMap<StreamId, Head> {
+        let streams = self.turns().flat_map(|log| log.streams_after(after).take(limit));
+        // The later turn has the later head.
+        streams.map(|(stream, head)| (stream.clone(), head)).collect()
+    }
+}
+
+/// What is left of a limit after so many.
+fn left(limit: usize, from: u64, until: u64) -> usize {
+    limit.saturating_sub(usize::try_from(until.saturating_sub(from)).unwrap_or(usize::MAX))
 }
 
 impl Store for RedbStore {
     fn append(&self, batch: &Batch) -> Result<Committed, AppendError> {
         match &self.committer {
-            Some(committer) => committer.append(batch.clone()),
+            Some(committer) => committer.append(batch),
             None => Err(AppendError::Refused { reason: "the store was opened read-only" }),
         }
     }
 
     fn head(&self, stream: &StreamId) -> Result<Head, StoreError> {
-        self.read_with(|tables| tables.head(stream))
+        let (tail, tables) = self.tail()?;
+        let head = tail.head(stream);
+        drop(tail);
+        head.map_or_else(|| self.shared.guarded(|| tables.head(stream)), Ok)
     }
 
     fn len(&self) -> Result<u64, StoreError> {
-        self.read_with(ReadTables::len)
+        self.shared.ensure_known()?;
+        Ok(self.shared.tail().active.next_index())
     }
 
     fn read(&self, from: u64, limit: usize) -> Result<Vec<Stored>, StoreError> {
-        self.read_with(|tables| tables.read(from, limit))
+        let (tail, tables) = self.tail()?;
+        let base = tail.base();
+        let later = tail.read(from, left(limit, from, base));
+        drop(tail);
+        let mut out = self.shared.guarded(|| tables.read(from, base, limit))?;
+        out.extend(later);
+        Ok(out)
     }
 
     fn read_stream(
@@ -268,7 +375,16 @@ impl Store for RedbStore {
         from: u64,
         limit: usize,
     ) -> Result<Vec<Stored>, StoreError> {
-        self.read_with(|tables| tables.read_stream(stream, from, limit))
+        let (tail, tables) = self.tail()?;
+        let base = tail.turns().find_map(|log| log.first_of(stream)).unwrap_or(u64::MAX);
+        let later = match base {
+            u64::MAX => Vec::new(),
+            base => tail.read_stream(stream, from, left(limit, from, base)),
+        };
+        drop(tail);
+        let mut out = self.shared.guarded(|| tables.read_stream(stream, from, base, limit))?;
+        out.extend(later);
+        Ok(out)
     }
 
     fn streams(
@@ -276,11 +392,20 @@ impl Store for RedbStore {
         after: Option<&StreamId>,
         limit: usize,
     ) -> Result<Vec<(StreamId, Head)>, StoreError> {
-        self.read_with(|tables| tables.streams(after, limit))
+        let (tail, tables) = self.tail()?;
+        let later = tail.streams(after, limit);
+        drop(tail);
+        let mut all: BTreeMap<_, _> =
+            self.shared.guarded(|| tables.streams(after, limit))?.into_iter().collect();
+        all.extend(later);
+        Ok(all.into_iter().take(limit).collect())
     }
 
     fn payload(&self, digest: &Digest) -> Result<Option<Arc<[u8]>>, StoreError> {
-        self.read_with(|tables| tables.payload(digest))
+        let (tail, tables) = self.tail()?;
+        let kept = tail.payload(digest).cloned();
+        drop(tail);
+        kept.map_or_else(|| self.shared.guarded(|| tables.payload(digest)), |kept| Ok(Some(kept)))
     }
 
     fn durability(&self) -> Durability {
@@ -289,8 +414,25 @@ impl Store for RedbStore {
 }
 
 impl Shared {
-    fn new(file: File, place: Box<str>) -> Self {
-        Self { file, place, commits: AtomicU64::new(0), lost: AtomicBool::new(false) }
+    fn new(file: File, place: Box<str>, options: &Options) -> Self {
+        Self {
+            file,
+            place,
+            commits: AtomicU64::new(0),
+            lost: AtomicBool::new(false),
+            tail: RwLock::default(),
+            closing: Mutex::new(false),
+            changed: Condvar::new(),
+            journal_bytes: options.journal_bytes,
+        }
+    }
+
+    fn tail(&self) -> RwLockReadGuard<'_, Tail> {
+        self.tail.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn tail_mut(&self) -> RwLockWriteGuard<'_, Tail> {
+        self.tail.write().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn begin_read(&self) -> Result<ReadTransaction, StoreError> {

@@ -22,16 +22,18 @@ enum Fault {
 }
 
 #[derive(Debug, Default)]
-struct Platter {
-    bytes: Vec<u8>,
+struct Platters {
+    /// The tables, and the two segments of the journal.
+    bytes: [Vec<u8>; 3],
     operations: u64,
     fault: Option<(u64, Fault)>,
     /// Once it failed it fails for good, until it is mended.
     broken: bool,
 }
 
+/// One disk, and which of its files is meant.
 #[derive(Debug, Clone, Default)]
-struct Disk(Arc<Mutex<Platter>>);
+struct Disk(Arc<Mutex<Platters>>, usize);
 
 fn failed() -> io::Error {
     io::Error::new(io::ErrorKind::StorageFull, "the disk is full")
@@ -48,7 +50,13 @@ impl Disk {
         platter.fault = None;
     }
 
-    fn change(&self, change: impl FnOnce(&mut Platter, Option<Fault>)) -> Result<(), io::Error> {
+    /// What gives the store its files.
+    fn media(&self) -> impl Fn(usize) -> Self + Send + Sync + 'static {
+        let own = Arc::clone(&self.0);
+        move |which| Self(Arc::clone(&own), which)
+    }
+
+    fn change(&self, change: impl FnOnce(&mut Vec<u8>, Option<Fault>)) -> Result<(), io::Error> {
         let mut platter = self.0.lock().unwrap();
         if platter.broken {
             return Err(failed());
@@ -57,7 +65,7 @@ impl Disk {
         platter.operations += 1;
         let due = platter.fault.filter(|(n, _)| *n == here).map(|(_, fault)| fault);
         if due.is_none_or(|fault| fault == Fault::Short) {
-            change(&mut platter, due);
+            change(&mut platter.bytes[self.1], due);
         }
         platter.broken = due.is_some();
         if platter.broken { Err(failed()) } else { Ok(()) }
@@ -66,22 +74,22 @@ impl Disk {
 
 impl StorageBackend for Disk {
     fn len(&self) -> Result<u64, io::Error> {
-        Ok(self.0.lock().unwrap().bytes.len() as u64)
+        Ok(self.0.lock().unwrap().bytes[self.1].len() as u64)
     }
 
     fn read(&self, offset: u64, out: &mut [u8]) -> Result<(), io::Error> {
         let start = usize::try_from(offset).unwrap();
         let platter = self.0.lock().unwrap();
-        let found = platter.bytes.get(start..start + out.len());
+        let found = platter.bytes[self.1].get(start..start + out.len());
         out.copy_from_slice(found.ok_or(io::ErrorKind::UnexpectedEof)?);
         Ok(())
     }
 
     fn set_len(&self, len: u64) -> Result<(), io::Error> {
-        self.change(|platter, fault| {
+        self.change(|bytes, fault| {
             // A length is one number: there is no half of it.
             if fault.is_none() {
-                platter.bytes.resize(usize::try_from(len).unwrap(), 0);
+                bytes.resize(usize::try_from(len).unwrap(), 0);
             }
         })
     }
@@ -91,12 +99,12 @@ impl StorageBackend for Disk {
     }
 
     fn write(&self, offset: u64, data: &[u8]) -> Result<(), io::Error> {
-        self.change(|platter, fault| {
+        self.change(|bytes, fault| {
             let data = if fault.is_some() { &data[..data.len() / 2] } else { data };
             let start = usize::try_from(offset).unwrap();
-            let end = (start + data.len()).max(platter.bytes.len());
-            platter.bytes.resize(end, 0);
-            platter.bytes[start..start + data.len()].copy_from_slice(data);
+            let end = (start + data.len()).max(bytes.len());
+            bytes.resize(end, 0);
+            bytes[start..start + data.len()].copy_from_slice(data);
         })
     }
 }
@@ -117,8 +125,8 @@ fn is_typed(error: &RouterError) -> bool {
 fn with_fault_at(world: &World, n: u64, fault: Fault) -> (bool, u32) {
     let disk = Disk::default();
     disk.fail(n, fault);
-    let options = Options::new().cache_bytes(1 << 20);
-    let opening = || RedbStore::create_on(disk.clone(), "disk", &options);
+    let options = Options::new().cache_bytes(1 << 20).journal_bytes(2 << 10);
+    let opening = || RedbStore::create_on(disk.media(), "disk", &options);
     let mut play = Play::new(world, After::Restart, Box::new(opening));
     let (mut met, mut unknown) = (false, 0);
     for step in SHORT {
@@ -147,11 +155,11 @@ fn with_fault_at(world: &World, n: u64, fault: Fault) -> (bool, u32) {
             let promised = play.begun();
             play.restart();
             disk.mend();
-            if let Err(error) = RedbStore::create_on(disk.clone(), "disk", &options) {
+            if let Err(error) = RedbStore::create_on(disk.media(), "disk", &options) {
                 // Not even a store came about: nothing was promised, somebody clears up.
                 assert!(matches!(error, StoreError::Format { .. }), "{error}");
                 assert!(!promised, "{error}");
-                disk.0.lock().unwrap().bytes.clear();
+                disk.0.lock().unwrap().bytes = Default::default();
             }
             play.recover(*step);
         }

@@ -16,11 +16,14 @@ use cedar_policy::{
 };
 use prospera::audience::state::State;
 use prospera::digest::Digest;
-use prospera::governance::{Authority, Decision, GovernanceEngine, GovernanceInput, Governor, Policy};
+use prospera::governance::{
+    Authority, Decision, GovernanceEngine, GovernanceInput, Governor, Policy,
+};
 use prospera::id::{KindId, Name, PrincipalId, SnapshotId};
 use prospera::intent::schema::{Shape, Shapes};
 use prospera::intent::{
-    Argument, Catalogue, Intent, KindSpec, Objective, Request as Asked, RoutingComponents, RoutingId,
+    Argument, Catalogue, Intent, KindSpec, Objective, Request as Asked, RoutingComponents,
+    RoutingId,
 };
 use prospera::provenance::{Label, Source};
 use prospera::risk::Risk;
@@ -300,7 +303,9 @@ impl Cedar {
         let advice = decided.map(|id| self.advice.get(id).copied());
         match answer.decision() {
             Answer::Allow => advice.flatten().max().unwrap_or(Verdict::Allow),
-            Answer::Deny => advice.map(|a| a.unwrap_or(Verdict::Deny)).max().unwrap_or(Verdict::Deny),
+            Answer::Deny => {
+                advice.map(|a| a.unwrap_or(Verdict::Deny)).max().unwrap_or(Verdict::Deny)
+            }
         }
     }
 }
@@ -410,16 +415,17 @@ pub(crate) fn measure(report: &mut Report) {
     let inputs: Vec<_> = ours.asked.iter().map(|asked| ours.input(asked)).collect();
 
     let every = asks.len();
-    let mut turn = 0;
-    let mut next = move || {
-        turn = (turn + 1) % every;
-        turn
-    };
     let calls = u32::try_from(every * 20).unwrap();
     let times = rivals(
         60,
         &mut [
-            &mut || batch(calls, || drop(black_box(ours.decide(&inputs[next()])))),
+            &mut || {
+                let mut turn = 0;
+                batch(calls, || {
+                    turn = (turn + 1) % every;
+                    black_box(ours.decide(&inputs[turn]));
+                })
+            },
             &mut || {
                 let mut turn = 0;
                 batch(calls, || {
@@ -451,9 +457,21 @@ pub(crate) fn measure(report: &mut Report) {
     let times = rivals(
         60,
         &mut [
-            &mut || batch(200, || drop(black_box(ours.decide(&inputs[PAYMENT])))),
-            &mut || batch(200, || drop(black_box(cedar.decide(&cedar.asked[PAYMENT])))),
-            &mut || batch(200, || drop(black_box(rego.run(PAYMENT)))),
+            &mut || {
+                batch(200, || {
+                    black_box(ours.decide(&inputs[PAYMENT]));
+                })
+            },
+            &mut || {
+                batch(200, || {
+                    black_box(cedar.decide(&cedar.asked[PAYMENT]));
+                })
+            },
+            &mut || {
+                batch(200, || {
+                    black_box(rego.run(PAYMENT));
+                })
+            },
         ],
     );
     report.time("prospera-rule-payment", "prospera, one payment let pass", times[0]);

@@ -57,7 +57,8 @@ const ROLES: [(&str, &[&str]); 3] = [
     ("manager", &["finance", "security"]),
 ];
 
-const PEOPLE: [(&str, &str); 3] = [("nora", "owner"), ("books", "bookkeeping"), ("tomas", "manager")];
+const PEOPLE: [(&str, &str); 3] =
+    [("nora", "owner"), ("books", "bookkeeping"), ("tomas", "manager")];
 
 const NOW: Timestamp = Timestamp::from_secs(1_767_603_600);
 

@@ -53,13 +53,12 @@ pub(crate) fn run(args: &RouteArgs, out: &mut Out) -> Result<ExitCode, Failure> 
     let journals = scenario.store.as_deref().map(journals_of).transpose()?;
     let journals = journals.as_deref().map_or(Journals::Volatile, Journals::In);
     let opened = folder.open(journals, secret(scenario.seed.as_deref())?)?;
-    let sessions =
-        sessions::Sessions::new(
-            opened.identity.clone(),
-            keys.as_deref(),
-            &opened.limits,
-            &scenario.base,
-        )?;
+    let sessions = sessions::Sessions::new(
+        opened.identity.clone(),
+        keys.as_deref(),
+        &opened.limits,
+        &scenario.base,
+    )?;
     let clock = scenario.clock.clone();
     let router: CliRouter = if let Some(who) = &args.adopt {
         let claims = crate::approve::vouched(&opened.identity, who, clock.now())?;

@@ -59,7 +59,11 @@ impl Uncommitted {
 
 impl fmt::Display for Uncommitted {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "expected a receipt for the evidence of this route on `{}`", self.sealed.draft.stream())
+        write!(
+            f,
+            "expected a receipt for the evidence of this route on `{}`",
+            self.sealed.draft.stream()
+        )
     }
 }
 
@@ -114,12 +118,8 @@ impl<P: Position> Route<P> {
         let mut body = Writer::over(room);
         body.reserve(core.block.room());
         core.block.encode(&mut body);
-        let draft = Draft::new(
-            stream,
-            RecordKind::EvidenceBlock,
-            Subsystem::Routing,
-            body.into_bytes(),
-        );
+        let draft =
+            Draft::new(stream, RecordKind::EvidenceBlock, Subsystem::Routing, body.into_bytes());
         Ok(Sealed { core: self.core, draft })
     }
 }
@@ -175,7 +175,7 @@ impl Sealed {
 
     /// Ends the route unexecuted, because its evidence could not be made durable or
     /// the log moved on meanwhile.
-    pub fn abandon(self) -> (EvidenceBlock, Submission) {
+    pub fn abandon(self) -> (Box<EvidenceBlock>, Submission) {
         (self.core.block, self.core.submission)
     }
 }
@@ -286,7 +286,7 @@ impl Route<layers::Execution> {
     }
 
     /// The evidence, the submission and the output.
-    pub fn into_parts(self) -> (EvidenceBlock, Submission, Option<Output>) {
+    pub fn into_parts(self) -> (Box<EvidenceBlock>, Submission, Option<Output>) {
         let output = match self.core.execution {
             Some(Execution::Done(output)) => Some(output),
             _ => None,

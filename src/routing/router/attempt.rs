@@ -174,13 +174,8 @@ impl<E: Engines, S: Store, C: Clock> Router<E, S, C> {
         let moving = Self::carry_out(live, &mandate, now)?;
         // Whatever the route was decided on must still hold when it is recorded, be it
         // let pass or refused: a decision made meanwhile may be what it waits for.
-        let heads = [
-            live.routing,
-            moving.expected_head(),
-            live.facts.head(),
-            live.governance,
-            self.policy,
-        ];
+        let heads =
+            [live.routing, moving.expected_head(), live.facts.head(), live.governance, self.policy];
         let batch = pads.evidence(streams, &self.policy_stream);
         batch.renew(now);
         for (place, head) in heads.into_iter().enumerate() {
@@ -337,7 +332,7 @@ impl<E: Engines, S: Store, C: Clock> Router<E, S, C> {
 }
 
 fn routed(
-    evidence: EvidenceBlock,
+    evidence: Box<EvidenceBlock>,
     receipt: &Receipt,
     follow_up: Option<FollowUp>,
     moved: Option<(State, State)>,

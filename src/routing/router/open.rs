@@ -30,7 +30,7 @@ use crate::safety::{PostureInput, SafetyEngine};
 use crate::ssot::record::{Draft, Head, Record, RecordKind, StreamId, StreamKind};
 use crate::ssot::store::{Batch, Store};
 use crate::ssot::verify::{replay, verify_stream};
-use crate::time::{Clock, Timestamp};
+use crate::time::Clock;
 use crate::verdict::{CapabilityTier, Consensus, SafetyFlags};
 
 /// Most advances that one opening makes: INIT → BASE → VERIFIED → PRIVILEGED.
@@ -101,8 +101,7 @@ impl<E: Engines, S: Store, C: Clock> Router<E, S, C> {
             }
         }
         let mut session = session;
-        // A clock that went back since is noticed after a restart, too.
-        session.saw(live.seen);
+        session.saw(live.record.seen);
         Ok(Desk::new(session, live))
     }
 
@@ -118,10 +117,7 @@ impl<E: Engines, S: Store, C: Clock> Router<E, S, C> {
     }
 
     /// Reads everything a session's routes rest on.
-    pub(super) fn load(
-        &self,
-        session: &Session,
-    ) -> Result<Box<Live<Profile<E>>>, RouterError> {
+    pub(super) fn load(&self, session: &Session) -> Result<Box<Live<Profile<E>>>, RouterError> {
         let streams = Streams::of(session.id(), session.subject());
         let store = self.store();
         let mut facts = Facts::of(session.subject().clone());
@@ -144,7 +140,6 @@ impl<E: Engines, S: Store, C: Clock> Router<E, S, C> {
             governance: Head::EMPTY,
             open: None,
             record: Conduct::default(),
-            seen: Timestamp::default(),
         });
         live.record.first = lineage.first().map(Record::timestamp);
         for record in replay(store, &streams.governance)? {
@@ -196,7 +191,8 @@ impl<E: Engines, S: Store, C: Clock> Router<E, S, C> {
         let mut own = Vec::new();
         live.routing = self.read_routes(&streams.routing, u64::MAX, |route| own.push(route))?;
         for route in own {
-            live.seen = live.seen.max(route.block.timestamp);
+            // The clock may not stand before it, in this process either.
+            live.record.seen = live.record.seen.max(route.block.timestamp);
             if route.outcome.is_none() && route.block.opens_route() {
                 live.open = Some(OpenRoute { evidence: route.evidence, block: route.block });
             } else {

@@ -7,15 +7,16 @@ use std::sync::Arc;
 use std::vec::Vec;
 
 use redb::{
-    ReadTransaction, ReadableTable, Table, TableDefinition, TableError, TableHandle as _,
-    WriteTransaction,
+    Database, ReadOnlyTable, ReadTransaction, ReadableTable, Table, TableDefinition, TableError,
+    TableHandle as _, WriteTransaction,
 };
 
+use super::journal::{self, Number};
 use super::{FORMAT, File, Shared, backend};
 use crate::digest::{DIGEST_LEN, Digest};
 use crate::encode::{Decode as _, Encode as _, Reader, Writer};
 use crate::id::Name;
-use crate::ssot::plan::{Plan, View};
+use crate::ssot::log::Log;
 use crate::ssot::record::{Head, StreamId, StreamKind};
 use crate::ssot::store::{StoreError, Stored};
 
@@ -26,6 +27,34 @@ const STREAMS: TableDefinition<'_, (&[u8], u64), u64> = TableDefinition::new("pr
 const PAYLOADS: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("prospera.payloads");
 
 const FORMAT_KEY: &str = "format";
+const NUMBER_KEY: &str = "journal";
+
+/// The number that the store's journal carries; given to a store that has none.
+pub(super) fn number(database: &Database) -> Result<Number, StoreError> {
+    const WHAT: &str = "reading the store's number";
+    let mut transaction = database.begin_write().map_err(|e| backend(WHAT, e))?;
+    durable(&mut transaction)?;
+    let mut meta = transaction.open_table(META).map_err(|e| backend(WHAT, e))?;
+    let found = meta.get(NUMBER_KEY).map_err(|e| backend(WHAT, e))?;
+    let found = found.map(|value| Number::try_from(value.value()));
+    if let Some(found) = found {
+        drop(meta);
+        transaction.abort().map_err(|e| backend(WHAT, e))?;
+        return found.map_err(|_| damaged("the store's number has another length".into()));
+    }
+    let number = journal::number();
+    meta.insert(NUMBER_KEY, number.as_slice()).map_err(|e| backend(WHAT, e))?;
+    drop(meta);
+    transaction.commit().map_err(|e| backend(WHAT, e))?;
+    Ok(number)
+}
+
+/// As [`number`], for a store that is only read.
+pub(super) fn number_read(transaction: &ReadTransaction) -> Result<Option<Number>, StoreError> {
+    let meta = transaction.open_table(META).map_err(opening)?;
+    let value = meta.get(NUMBER_KEY).map_err(reading)?;
+    Ok(value.and_then(|value| Number::try_from(value.value()).ok()))
+}
 
 /// Writes the format and the empty tables into a file that has no table at all.
 pub(super) fn initialize(shared: &Shared) -> Result<(), StoreError> {
@@ -89,26 +118,27 @@ impl<'t> WriteTables<'t> {
         })
     }
 
-    /// Writes a plan that was made against these tables.
-    pub(super) fn write(&mut self, plan: &Plan<'_>) -> Result<(), StoreError> {
+    /// Writes what follows on these tables' last record. Each table gets its rows in the
+    /// order of their keys.
+    pub(super) fn write(&mut self, log: &Log) -> Result<(), StoreError> {
         let mut row = Vec::new();
-        for record in &plan.records {
+        for (stored, index) in log.read(log.base(), usize::MAX).zip(log.base()..) {
             row.clear();
-            row.extend_from_slice(record.digest().as_bytes());
-            row.extend_from_slice(record.bytes());
-            self.records.insert(record.index(), row.as_slice()).map_err(writing)?;
-            let key = key(record.stream());
-            self.streams
-                .insert((key.as_slice(), record.sequence()), record.index())
-                .map_err(writing)?;
+            row.extend_from_slice(stored.digest.as_bytes());
+            row.extend_from_slice(&stored.bytes);
+            self.records.insert(index, row.as_slice()).map_err(writing)?;
         }
-        for (stream, head) in plan.heads() {
+        for (stream, sequence, index) in log.entries() {
+            let key = key(stream);
+            self.streams.insert((key.as_slice(), sequence), index).map_err(writing)?;
+        }
+        for (stream, head) in log.streams_after(None) {
             row.clear();
             row.extend_from_slice(&head.length().to_le_bytes());
             row.extend_from_slice(head.digest().as_bytes());
             self.heads.insert(key(stream).as_slice(), row.as_slice()).map_err(writing)?;
         }
-        for (digest, bytes) in plan.payloads() {
+        for (digest, bytes) in log.sorted_payloads() {
             let key = digest.as_bytes().as_slice();
             self.payloads.insert(key, &**bytes).map_err(writing)?;
         }
@@ -132,26 +162,40 @@ impl ReadTables {
         head(&self.0.open_table(HEADS).map_err(opening)?, stream)
     }
 
-    pub(super) fn read(&self, from: u64, limit: usize) -> Result<Vec<Stored>, StoreError> {
-        let records = self.0.open_table(RECORDS).map_err(opening)?;
+    /// Up to `limit` records from index `from` on, before `end`.
+    pub(super) fn read(
+        &self,
+        from: u64,
+        end: u64,
+        limit: usize,
+    ) -> Result<Vec<Stored>, StoreError> {
         let mut out = Vec::new();
-        for row in records.range(from..).map_err(reading)?.take(limit) {
+        if from >= end {
+            return Ok(out);
+        }
+        let records = self.0.open_table(RECORDS).map_err(opening)?;
+        for row in records.range(from..end).map_err(reading)?.take(limit) {
             let (index, value) = row.map_err(reading)?;
             out.push(stored(value.value(), index.value())?);
         }
         Ok(out)
     }
 
+    /// Up to `limit` records of a stream from sequence `from` on, before `end`.
     pub(super) fn read_stream(
         &self,
         stream: &StreamId,
         from: u64,
+        end: u64,
         limit: usize,
     ) -> Result<Vec<Stored>, StoreError> {
+        if from >= end {
+            return Ok(Vec::new());
+        }
         let streams = self.0.open_table(STREAMS).map_err(opening)?;
         let records = self.0.open_table(RECORDS).map_err(opening)?;
         let key = key(stream);
-        let range = (key.as_slice(), from)..=(key.as_slice(), u64::MAX);
+        let range = (key.as_slice(), from)..(key.as_slice(), end);
         let mut out = Vec::new();
         for row in streams.range(range).map_err(reading)?.take(limit) {
             let (at, index) = row.map_err(reading)?;
@@ -194,16 +238,23 @@ impl ReadTables {
     }
 }
 
-impl View for WriteTables<'_> {
-    fn next_index(&self) -> Result<u64, StoreError> {
-        length(&self.records)
+/// The two tables that are looked into while batches are planned, opened once for a group.
+pub(super) struct Lookup {
+    heads: ReadOnlyTable<&'static [u8], &'static [u8]>,
+    payloads: ReadOnlyTable<&'static [u8], &'static [u8]>,
+}
+
+impl Lookup {
+    pub(super) fn new(transaction: &ReadTransaction) -> Result<Self, StoreError> {
+        let heads = transaction.open_table(HEADS).map_err(opening)?;
+        Ok(Self { heads, payloads: transaction.open_table(PAYLOADS).map_err(opening)? })
     }
 
-    fn head(&self, stream: &StreamId) -> Result<Head, StoreError> {
+    pub(super) fn head(&self, stream: &StreamId) -> Result<Head, StoreError> {
         head(&self.heads, stream)
     }
 
-    fn keeps_other(&self, digest: &Digest, bytes: &[u8]) -> Result<bool, StoreError> {
+    pub(super) fn keeps_other(&self, digest: &Digest, bytes: &[u8]) -> Result<bool, StoreError> {
         let kept = self.payloads.get(digest.as_bytes().as_slice()).map_err(reading)?;
         Ok(kept.is_some_and(|kept| kept.value() != bytes))
     }

@@ -78,10 +78,22 @@ fn main() {
     );
     let [append, theirs, checked, route] = times[..] else { return };
     report.time("prospera-append", "prospera, a record appended", append);
-    report.beside("agentmesh-append", "agentmesh, an entry appended", theirs, "prospera-append", append);
+    report.beside(
+        "agentmesh-append",
+        "agentmesh, an entry appended",
+        theirs,
+        "prospera-append",
+        append,
+    );
     report.time("agentmesh-check-append", "  with a policy check before it", checked);
     let against = ("agentmesh-check-append", checked);
-    report.beside("prospera-route-agentmesh", "prospera, a whole route", route, against.0, against.1);
+    report.beside(
+        "prospera-route-agentmesh",
+        "prospera, a whole route",
+        route,
+        against.0,
+        against.1,
+    );
     report.end();
 }
 

@@ -1,0 +1,277 @@
+//! Durable appends beside the same bytes appended to a file and flushed:
+//! `cargo bench --bench durable --features redb [-- append|start] [FOLDER]`.
+//!
+//! `append` (the default): with 1, 64 and 1,024 batches in flight, each from a thread of
+//! its own, how many appends per second the store makes durable, and how many a bare file
+//! does that gets the bytes of as many batches with one write and one `fdatasync`. Both are
+//! taken in turns within one run; the ratio printed is the median over the turns, with the
+//! least and the greatest. The batches are those of a route: a record of 600 bytes with
+//! three payloads under five expected heads, then one of 150 bytes with one payload.
+//!
+//! `start`: a store of a million records is built, closed, opened, and one session with a
+//! short history restored from it.
+//!
+//! The folder must be on the disk that is to be measured; the default is a new one below
+//! `target/`. Nothing here asserts a time.
+
+#![expect(clippy::unwrap_used, reason = "a benchmark fails by panicking")]
+
+use std::fs::File;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Barrier};
+use std::time::{Duration, Instant};
+
+use prospera::digest::Digest;
+use prospera::id::Subsystem;
+use prospera::ssot::ledger::Ledger;
+use prospera::ssot::record::{Draft, Head, RecordKind, StreamId, StreamKind};
+use prospera::ssot::redb::RedbStore;
+use prospera::ssot::store::{Batch, Store};
+use prospera::ssot::verify::verify_stream;
+use prospera::time::Timestamp;
+
+const NOW: Timestamp = Timestamp::from_millis(1_700_000_000_000);
+const SPAN: Duration = Duration::from_millis(400);
+const ROUNDS: usize = 15;
+const EVIDENCE: usize = 600;
+const OUTCOME: usize = 150;
+const PAYLOADS: [usize; 3] = [200, 40, 100];
+const OUTPUT: usize = 60;
+const HEAD_BYTES: usize = 68 + 36;
+/// What two batches hold: records and payloads.
+const TWO_BATCHES: usize =
+    2 * HEAD_BYTES + EVIDENCE + OUTCOME + PAYLOADS[0] + PAYLOADS[1] + PAYLOADS[2] + OUTPUT;
+
+fn main() {
+    let args: Vec<String> = std::env::args().skip(1).filter(|arg| arg != "--bench").collect();
+    if args.iter().any(|arg| arg == "--test" || arg == "--list") {
+        return;
+    }
+    let place = args.iter().find(|arg| !["append", "start"].contains(&arg.as_str()));
+    let base = place.map_or(PathBuf::from("target"), PathBuf::from);
+    let folder = tempfile::tempdir_in(&base).unwrap();
+    if args.iter().any(|arg| arg == "start") {
+        start(folder.path());
+    } else {
+        for in_flight in [1, 64, 1024] {
+            appends(folder.path(), in_flight);
+        }
+    }
+}
+
+fn stream(kind: StreamKind, name: &str) -> StreamId {
+    StreamId::new(kind, name.parse().unwrap())
+}
+
+/// The streams of one session: its own, and what its routes read.
+struct Session {
+    routing: StreamId,
+    read: [StreamId; 4],
+    head: Head,
+    number: u64,
+    routes: u64,
+}
+
+impl Session {
+    fn new(number: u64) -> Self {
+        let subject = format!("subject-{number}@example.org");
+        Self {
+            routing: stream(StreamKind::Routing, &format!("0190a5b2-7c7e-7d0b-9a4e-{number:012x}")),
+            read: [
+                stream(StreamKind::Audience, &subject),
+                stream(StreamKind::Memory, &subject),
+                stream(StreamKind::Governance, &subject),
+                stream(StreamKind::Policy, "policy"),
+            ],
+            head: Head::EMPTY,
+            number,
+            routes: 0,
+        }
+    }
+
+    /// Payloads that nobody has kept before, under digests spread like any: hashing them
+    /// is the route's work and not the store's.
+    fn payloads(&self, mut batch: Batch, sizes: &[usize]) -> Batch {
+        for (place, &size) in sizes.iter().enumerate() {
+            let mut state = (self.number << 40) ^ (self.routes << 3) ^ place as u64;
+            let mut digest = [0; 32];
+            for part in digest.chunks_exact_mut(8) {
+                state = mix(state);
+                part.copy_from_slice(&state.to_le_bytes());
+            }
+            batch = batch.payload(Digest::from_bytes(digest), vec![7; size].into());
+        }
+        batch
+    }
+
+    fn next(&mut self) -> Batch {
+        let first = self.routes.is_multiple_of(2);
+        self.routes += 1;
+        let mut batch = Batch::new(NOW).expect(self.routing.clone(), self.head);
+        let (kind, size) = if first {
+            for stream in &self.read {
+                batch = batch.expect(stream.clone(), Head::EMPTY);
+            }
+            (RecordKind::EvidenceBlock, EVIDENCE)
+        } else {
+            (RecordKind::Outcome, OUTCOME)
+        };
+        let draft = Draft::new(self.routing.clone(), kind, Subsystem::Routing, vec![7; size]);
+        self.payloads(batch.append(draft), if first { &PAYLOADS } else { &[OUTPUT] })
+    }
+}
+
+/// Splitmix64.
+fn mix(state: u64) -> u64 {
+    let mut out = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    out = (out ^ (out >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    out = (out ^ (out >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    out ^ (out >> 31)
+}
+
+/// Appends for a while, one thread per session; appends per second.
+fn through_store(ledger: &Ledger<RedbStore>, sessions: &mut [Session]) -> u64 {
+    let (stop, done) = (AtomicBool::new(false), AtomicU64::new(0));
+    let barrier = Barrier::new(sessions.len() + 1);
+    let took = std::thread::scope(|scope| {
+        for session in sessions {
+            let (stop, done, barrier) = (&stop, &done, &barrier);
+            let run = move || {
+                barrier.wait();
+                while !stop.load(Ordering::Relaxed) {
+                    let receipt = ledger.commit(session.next()).unwrap();
+                    session.head = receipt.records().last().unwrap().head();
+                    done.fetch_add(1, Ordering::Relaxed);
+                }
+            };
+            std::thread::Builder::new().stack_size(256 << 10).spawn_scoped(scope, run).unwrap();
+        }
+        barrier.wait();
+        let start = Instant::now();
+        std::thread::sleep(SPAN);
+        stop.store(true, Ordering::Relaxed);
+        start.elapsed()
+    });
+    per_second(done.into_inner(), took)
+}
+
+/// Appends the bytes of so many batches at a time to a file and flushes it; batches per
+/// second.
+fn raw(file: &mut File, in_flight: usize) -> u64 {
+    let block = vec![7_u8; TWO_BATCHES * in_flight / 2];
+    let (start, mut done) = (Instant::now(), 0);
+    while start.elapsed() < SPAN {
+        file.write_all(&block).unwrap();
+        file.sync_data().unwrap();
+        done += in_flight as u64;
+    }
+    per_second(done, start.elapsed())
+}
+
+fn per_second(done: u64, took: Duration) -> u64 {
+    let micros = u64::try_from(took.as_micros()).unwrap().max(1);
+    done * 1_000_000 / micros
+}
+
+fn appends(folder: &Path, in_flight: usize) {
+    let path = folder.join(format!("{in_flight}.redb"));
+    let ledger = Ledger::new(RedbStore::create(&path).unwrap());
+    let raw_path = folder.join(format!("{in_flight}.raw"));
+    let mut file = File::options().create(true).append(true).open(&raw_path).unwrap();
+    let mut sessions: Vec<_> = (0..in_flight as u64).map(Session::new).collect();
+    let mut rows = Vec::new();
+    for round in 0..ROUNDS {
+        // Whoever comes second in one turn comes first in the next.
+        let (bare, kept);
+        if round % 2 == 0 {
+            bare = raw(&mut file, in_flight);
+            kept = through_store(&ledger, &mut sessions);
+        } else {
+            kept = through_store(&ledger, &mut sessions);
+            bare = raw(&mut file, in_flight);
+        }
+        rows.push((kept * 1000 / bare.max(1), bare, kept));
+    }
+    let median = |mut of: Vec<u64>| {
+        of.sort_unstable();
+        of.get(of.len() / 2).copied().unwrap_or(0)
+    };
+    let ratios: Vec<u64> = rows.iter().map(|row| row.0).collect();
+    let len = ledger.store().len().unwrap();
+    let commits = ledger.store().commits();
+    println!(
+        "{in_flight:>5} in flight: raw {:>8}/s, store {:>8}/s, store/raw {} \
+         (from {} to {}), {} appends per commit, {} bytes of file per append",
+        median(rows.iter().map(|row| row.1).collect()),
+        median(rows.iter().map(|row| row.2).collect()),
+        thousandths(median(ratios.clone())),
+        thousandths(ratios.iter().copied().min().unwrap_or(0)),
+        thousandths(ratios.iter().copied().max().unwrap_or(0)),
+        len / commits.max(1),
+        bytes_in(folder, &format!("{in_flight}.redb")) / len.max(1),
+    );
+    drop(ledger);
+}
+
+/// The bytes of all files whose name starts so.
+fn bytes_in(folder: &Path, name: &str) -> u64 {
+    let files = std::fs::read_dir(folder).unwrap().map(Result::unwrap);
+    let own = files.filter(|file| file.file_name().to_string_lossy().starts_with(name));
+    own.map(|file| file.metadata().unwrap().len()).sum()
+}
+
+fn thousandths(ratio: u64) -> String {
+    format!("{}.{:03}", ratio / 1000, ratio % 1000)
+}
+
+const RECORDS: u64 = 1_000_000;
+const SESSIONS: u64 = 1000;
+const AT_ONCE: usize = 4000;
+const HISTORY: u64 = 20;
+
+fn start(folder: &Path) {
+    let path = folder.join("million.redb");
+    let store = RedbStore::create(&path).unwrap();
+    let mut heads: Vec<_> = (0..SESSIONS)
+        .map(|number| (stream(StreamKind::Routing, &format!("session-{number}")), Head::EMPTY))
+        .collect();
+    let short = stream(StreamKind::Routing, "short");
+    let build = Instant::now();
+    append_to(&store, &mut (short.clone(), Head::EMPTY), HISTORY);
+    let mut left = RECORDS - HISTORY;
+    while left > 0 {
+        for own in &mut heads {
+            let count = left.min(AT_ONCE as u64 / 4);
+            if count > 0 {
+                append_to(&store, own, count);
+                left -= count;
+            }
+        }
+    }
+    drop(store);
+    println!("built {RECORDS} records in {} s", build.elapsed().as_secs());
+    let (mut opened, mut restored) = (Vec::new(), Vec::new());
+    for _ in 0..10 {
+        let start = Instant::now();
+        let store = RedbStore::open(&path).unwrap();
+        opened.push(start.elapsed());
+        let records = verify_stream(&Arc::new(store), &short).unwrap();
+        restored.push(start.elapsed());
+        assert_eq!(records.len() as u64, HISTORY);
+    }
+    let worst = |of: &[Duration]| of.iter().max().copied().unwrap_or_default().as_micros();
+    let best = |of: &[Duration]| of.iter().min().copied().unwrap_or_default().as_micros();
+    println!("opening: {} to {} us", best(&opened), worst(&opened));
+    println!("and restoring {HISTORY} records: {} to {} us", best(&restored), worst(&restored));
+}
+
+fn append_to(store: &RedbStore, (stream, head): &mut (StreamId, Head), count: u64) {
+    let mut batch = Batch::new(NOW).expect(stream.clone(), *head);
+    for _ in 0..count {
+        let body = vec![7; 180];
+        batch.push_draft(Draft::new(stream.clone(), RecordKind::Outcome, Subsystem::Routing, body));
+    }
+    *head = store.append(&batch).unwrap().records.last().unwrap().head();
+}
