@@ -164,8 +164,8 @@ fn with_fault_at(world: &World, n: u64, fault: Fault) -> (bool, u32) {
             play.recover(*step);
         }
     }
-    play.ends(SHORT);
-    // The last write may be the one that closes the file: nothing asks for its answer.
+    // The tables are brought up to date in the background and when the file is closed:
+    // nobody waits for that, and what was promised is there when it failed as well.
     play.restart();
     let reached = disk.0.lock().unwrap().operations > n;
     disk.mend();
@@ -185,7 +185,7 @@ fn at_every_operation(fault: Fault) {
         }
         n += 1;
     }
-    assert!(n > 30 && unknown > 5, "{n} operations, {unknown} left something unknown");
+    assert!(n > 30 && unknown > 0, "{n} operations, {unknown} left something unknown");
 }
 
 #[test]
