@@ -27,7 +27,7 @@ fn main() -> ExitCode {
             continue;
         }
         let status = Command::new(&cargo)
-            .args(["run", "--quiet", "--release", "--locked", "--manifest-path"])
+            .args(["run", "--quiet", "--release", "--manifest-path"])
             .arg(manifest)
             .env("CARGO_TARGET_DIR", target.join("peers"))
             .status();

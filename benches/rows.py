@@ -31,7 +31,6 @@ MILLISECOND = 10**9
 # By row and, where a row stands beside several others, what it stands beside.
 TARGETS = {
     ("instructions-transition-typed", "instructions-transition-by-hand"): none_more(),
-    ("instructions-transition-typed", "instructions-transition-trusting"): none_more(),
     ("instructions-layer-step", "instructions-layer-step-by-hand"): none_more(),
     ("request", None): Target("≤ 1.2 ×", ratio_most=1.2),
     ("route", None): Target("≤ 8.6 ×", ratio_most=8.6),
