@@ -19,6 +19,9 @@ use blake3::hazmat::HasherExt as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 mod keys;
+#[cfg(all(feature = "std", target_arch = "x86_64"))]
+mod lanes;
+mod many;
 
 /// Length of a [`Digest`] in bytes.
 pub const DIGEST_LEN: usize = 32;

@@ -21,7 +21,7 @@ use prospera::time::Timestamp;
 
 #[test]
 fn the_memory_store_conforms() {
-    assert_eq!(conformance(MemoryStore::new).unwrap().len(), 13);
+    assert_eq!(conformance(MemoryStore::new).unwrap().len(), 14);
 }
 
 #[cfg(feature = "redb")]
