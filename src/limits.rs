@@ -12,6 +12,7 @@
 //! | [`TEXT_BYTES`] * | bytes | malformed, `intent.limit` | a long mail; four fill a submission |
 //! | [`INTENT_ITEMS`] * | arguments; facts read | malformed, `intent.limit` | far beyond any tool's parameters |
 //! | [`INTENT_BYTES`] | canonical bytes | malformed, `intent.limit` | half a record: evidence and outcome repeat parts of the intent and must fit into one |
+//! | [`COMPARED_BYTES`] | bytes of the user's text gone through for one request's values | further values count as the agent's | a tenth of a second; a request of a kilobyte needs a millionth of it |
 //! | [`DETAIL_BYTES`] | bytes of one reason | cut, with `…` | a reason is a sentence or two; 200 names long at most |
 //! | [`REASONS`] | reasons of one layer | the rest is left out and counted | with [`DETAIL_BYTES`], half a record for a whole trace |
 //! | [`NAME_BYTES`] | bytes | no name | part of the record format: what one reader takes, all must |
@@ -65,6 +66,8 @@ pub const TEXT_BYTES: usize = 1 << 18;
 pub const INTENT_ITEMS: usize = 4096;
 /// Largest intent in canonical bytes, its objective not counted.
 pub const INTENT_BYTES: usize = RECORD_BYTES / 2;
+/// How many bytes of the user's text are gone through to label one request's values.
+pub const COMPARED_BYTES: usize = 64 << 20;
 /// Longest detail of a reason, in bytes.
 pub const DETAIL_BYTES: usize = 1000;
 /// Most reasons that one layer's line in a trace holds.

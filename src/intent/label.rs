@@ -28,6 +28,9 @@
 //! number, adjoins on either side: `example.com` does not stand in
 //! `bob@example.com`, `US12` not in `US1234`, `2022` not in `2022-03-01`.
 //!
+//! How much is compared is bounded ([`COMPARED_BYTES`]): a value that comes after that,
+//! and one that only a long run of joining characters parts from a word, is not the user's.
+//!
 //! # What this does not show
 //! - It is evidence of origin, not of intent: a value in the user's text may stand
 //!   there for another purpose ("do **not** pay DE1"), or be used in another argument.
@@ -54,10 +57,13 @@
 //! # Ok::<(), prospera::id::NameError>(())
 //! ```
 
+use alloc::collections::BTreeSet;
 use alloc::string::String;
+use core::cell::{Cell, OnceCell};
 use core::fmt;
 
 use crate::intent::schema::ArgumentCheck;
+use crate::limits::COMPARED_BYTES;
 use crate::provenance::{Label, Source};
 use crate::value::{Decimal, Value};
 
@@ -110,17 +116,26 @@ pub fn label(
     Labeller::new(context).label(argument, value, check)
 }
 
-/// A context made ready for many values: the user's text is normalised once.
+/// A context made ready for many values: the user's text is normalised, and its numbers
+/// are read, once.
 #[derive(Debug)]
 pub struct Labeller<'a> {
     context: LabelContext<'a>,
     text: String,
+    numbers: OnceCell<BTreeSet<Decimal>>,
+    /// How many bytes may still be compared.
+    left: Cell<usize>,
 }
 
 impl<'a> Labeller<'a> {
     /// Normalises the user's text.
     pub fn new(context: &LabelContext<'a>) -> Self {
-        Self { context: *context, text: normal(context.user_text.unwrap_or_default()) }
+        Self {
+            context: *context,
+            text: normal(context.user_text.unwrap_or_default()),
+            numbers: OnceCell::new(),
+            left: Cell::new(COMPARED_BYTES),
+        }
     }
 
     /// The label of an argument's value.
@@ -163,8 +178,10 @@ impl<'a> Labeller<'a> {
                 return Source::Policy.into();
             }
             Value::Text(text) if text.trim().is_empty() => return Source::Policy.into(),
-            Value::Text(text) => stands_in(&normal(text), &self.text),
-            Value::Number(number) => numbers(&self.text).any(|found| found == *number),
+            Value::Text(text) => stands_in(&normal(text), &self.text, &self.left),
+            Value::Number(number) => {
+                self.numbers.get_or_init(|| numbers(&self.text).collect()).contains(number)
+            }
         };
         match (user, fact) {
             (true, fact) => {
@@ -196,23 +213,41 @@ fn normal(text: &str) -> String {
     out
 }
 
-/// Whether `part` stands in `whole` as whole words; both are normalised.
-fn stands_in(part: &str, whole: &str) -> bool {
+/// Whether `part` stands in `whole` as whole words; both are normalised. What it costs is
+/// taken from `left`; when nothing is left, it does not.
+fn stands_in(part: &str, whole: &str, left: &Cell<usize>) -> bool {
     if part.chars().nth(MIN_TEXT - 1).is_none() {
         return false;
     }
-    whole.match_indices(part).any(|(start, _)| {
+    let pay = |cost: usize| {
+        let rest = left.get().checked_sub(cost);
+        left.set(rest.unwrap_or(0));
+        rest.is_some()
+    };
+    if !pay(whole.len()) {
+        return false;
+    }
+    let mut found = whole.match_indices(part).take_while(|_| pay(2 * JOINED));
+    found.any(|(start, _)| {
         let before = whole.get(..start).unwrap_or_default();
         let after = whole.get(start + part.len()..).unwrap_or_default();
         ends(before.chars().rev()) && ends(after.chars())
     })
 }
 
+/// How many joining characters in a row are looked past.
+const JOINED: usize = 64;
+
 /// Whether a word ends where `outside` begins. What joins words into one address,
 /// path or number does not end a word when a word follows it.
-fn ends(outside: impl Iterator<Item = char>) -> bool {
-    let mut outside = outside.skip_while(|c| joins(*c));
-    outside.next().is_none_or(|c| !c.is_alphanumeric())
+fn ends(mut outside: impl Iterator<Item = char>) -> bool {
+    for _ in 0..=JOINED {
+        match outside.next() {
+            Some(c) if joins(c) => {}
+            next => return next.is_none_or(|c| !c.is_alphanumeric()),
+        }
+    }
+    false
 }
 
 const fn joins(c: char) -> bool {

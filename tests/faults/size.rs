@@ -181,6 +181,33 @@ fn a_fact_beyond_a_bound() {
     house.ends_well();
 }
 
+/// Small enough for every bound on size, and yet hours of comparing: each value with each
+/// word of a long text, each place in a row of dashes with all that joins it.
+#[test]
+fn a_request_that_costs_more_than_it_weighs() {
+    let house = House::new();
+    let began = std::time::Instant::now();
+    let value =
+        |text: &str, count: usize| format!("[{}{text}]", format!("{text},").repeat(count - 1));
+    for (goal, values, user) in [
+        ("7 ".repeat(120_000), value("12.5", 20_000), false),
+        ("7 ".repeat(120_000), value("7", 20_000), true),
+        ("-".repeat(250_000), value("\"----\"", 20_000), false),
+        ("abc ".repeat(60_000), value("\"abd\"", 20_000), false),
+        ("abc ".repeat(60_000), value("\"abc\"", 20), true),
+    ] {
+        let goal = format!("\"objective\": \"{goal}\"");
+        let bytes = Format::Native.with_text(&values);
+        let bytes = bytes.replacen("\"objective\": \"keep my notes, 12.5 in all\"", &goal, 1);
+        let read = house.submission(Format::Native, bytes.as_bytes(), &Limits::DEFAULT);
+        let intent = read.intent().unwrap_or_else(|| panic!("{read:?}"));
+        let label = &intent.arguments()["text"].label;
+        assert_eq!(label.within(|source| *source == Source::User), user, "{label}");
+    }
+    assert!(began.elapsed().as_secs() < 60, "took {:?}", began.elapsed());
+    house.ends_well();
+}
+
 /// A module whose answers are larger than a record.
 struct Loud;
 
