@@ -19,7 +19,7 @@ use prospera::provenance::{Label, Source};
 use prospera::testing::world::Setup;
 use prospera::time::Timestamp;
 
-use common::report::{self, Report, least, rivals};
+use common::report::{self, Report, batch, rivals};
 
 mod common;
 
@@ -40,10 +40,10 @@ fn main() {
     let times = rivals(
         60,
         &mut [
-            &mut || least(1, 200, || drop(black_box(read(&catalogue)))),
-            &mut || least(1, 500, || assert!(schema.holds())),
-            &mut || least(1, 20, || drop(black_box(token.verify()))),
-            &mut || least(1, 20, || drop(black_box(token.open()))),
+            &mut || batch(200, || drop(black_box(read(&catalogue)))),
+            &mut || batch(500, || assert!(schema.holds())),
+            &mut || batch(20, || drop(black_box(token.verify()))),
+            &mut || batch(20, || drop(black_box(token.open()))),
         ],
     );
     let [json, schema, verified, opened] = times[..] else { return };

@@ -335,7 +335,9 @@ fn compare(counts: &BTreeMap<String, u64>) -> ExitCode {
         held &= verdict != "  MORE THAN BY HAND";
         println!("{name} {count}, {other} {by}{verdict}");
         let ratio = common::report::ratio((*count).into(), (*by).into());
-        lines.push(format!("result\tinstructions-{name}\t{count}\tinstructions\t{ratio}\t{other}"));
+        lines.push(format!(
+            "result\tinstructions-{name}\t{count}\tinstructions\t{ratio}\tinstructions-{other}"
+        ));
     }
     println!();
     for (name, count) in counts {

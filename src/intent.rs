@@ -11,11 +11,12 @@ use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::fmt;
 
 use crate::digest::{Digest, Domain};
 use crate::encode::Writer;
 use crate::id::{FactKey, KindId, Name, RequestId, SessionId, SnapshotId, SubjectId};
-use crate::provenance::Label;
+use crate::provenance::{Label, Sensitivity};
 use crate::value::Value;
 use crate::verdict::{CapabilityTier, SafetyFlags};
 
@@ -66,13 +67,24 @@ impl Objective {
     }
 }
 
-/// One argument: its value and where it came from.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// One argument: its value and where it came from. `Debug` does not show a secret's value.
+#[derive(Clone, PartialEq, Eq)]
 pub struct Argument {
     /// The value.
     pub value: Value,
     /// Where it came from.
     pub label: Label,
+}
+
+impl fmt::Debug for Argument {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut shown = f.debug_struct("Argument");
+        match self.label.sensitivity() {
+            Sensitivity::Secret => shown.field("value", &format_args!("(hidden)")),
+            _ => shown.field("value", &self.value),
+        };
+        shown.field("label", &self.label).finish()
+    }
 }
 
 /// A fact an intent relies on, at the version it saw.
@@ -120,11 +132,27 @@ pub struct Kind {
     pub reads_outside: Option<Name>,
 }
 
-/// A checked intent. Immutable; its hash covers everything but the objective.
-#[derive(Debug, PartialEq, Eq)]
+/// A checked intent. Immutable; its hash covers everything but the objective. `Debug` does
+/// not show the canonical bytes, in which every argument stands in full.
+#[derive(PartialEq, Eq)]
 pub struct Intent(Box<Parts>);
 
-#[derive(Debug, PartialEq, Eq)]
+impl fmt::Debug for Intent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Parts { kind, subject, session, request, objective, arguments, hash, .. } = &*self.0;
+        f.debug_struct("Intent")
+            .field("kind", kind)
+            .field("subject", subject)
+            .field("session", session)
+            .field("request", request)
+            .field("objective", objective)
+            .field("arguments", arguments)
+            .field("hash", hash)
+            .finish_non_exhaustive()
+    }
+}
+
+#[derive(PartialEq, Eq)]
 struct Parts {
     kind: Arc<Kind>,
     subject: SubjectId,

@@ -36,6 +36,8 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use std::path::{Path, PathBuf};
 
+use zeroize::Zeroizing;
+
 use crate::audience::classifier::Classifier;
 use crate::audience::gate::Gate;
 use crate::audience::matrix::Matrix;
@@ -387,7 +389,11 @@ impl PolicyFolder {
     ///
     /// # Errors
     /// [`PolicyError::Modules`] when a module's journal or program cannot be used.
-    pub fn open(self, journals: Journals<'_>, secret: [u8; 32]) -> Result<OpenPolicy, PolicyError> {
+    pub fn open(
+        self,
+        journals: Journals<'_>,
+        secret: impl Into<Zeroizing<[u8; 32]>>,
+    ) -> Result<OpenPolicy, PolicyError> {
         let pins = self.pins();
         let Modules { registry, outboxes } =
             self.modules.open_with(&self.base, journals, read_output)?;

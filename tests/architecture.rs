@@ -183,6 +183,7 @@ const NO_BOUNDS: &[(&str, &str, &str)] = &[
     ("governance/token.rs", "CLAIM_BYTES", "the length of a fixed layout"),
     ("governance/portable/payload.rs", "TIME_BYTES", "the length of a fixed layout"),
     ("governance/policy.rs", "DEFAULT_TIMEOUT_SECONDS", "a default"),
+    ("routing/router/attempt.rs", "MOST", "how much room is kept for the next route"),
     ("ssot/memory.rs", "SCRATCH_BYTES", "how much room is kept for the next batch"),
     ("ssot/redb/committer.rs", "GROUP_BYTES", "how work is grouped"),
 ];

@@ -33,6 +33,16 @@ pub(crate) fn batch(calls: u32, mut call: impl FnMut()) -> u128 {
     start.elapsed().as_nanos() * 1000 / u128::from(calls.max(1))
 }
 
+/// Hands a value on from call to call, so that nothing moves but what the call moves, and
+/// gives the time of one call with the value that came out.
+pub(crate) fn handed<T>(calls: u32, mut value: T, call: impl Fn(T) -> T) -> (u128, T) {
+    let start = Instant::now();
+    for _ in 0..calls {
+        value = call(value);
+    }
+    (start.elapsed().as_nanos() * 1000 / u128::from(calls.max(1)), value)
+}
+
 /// The least time of one call in picoseconds, over batches of `calls`.
 pub(crate) fn least(batches: u32, calls: u32, mut call: impl FnMut()) -> u128 {
     (0..batches).map(|_| batch(calls, &mut call)).min().unwrap_or(0)

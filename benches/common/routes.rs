@@ -4,7 +4,12 @@ use std::hint::black_box;
 
 use prospera::digest::Domain;
 use prospera::encode::Encode;
+use prospera::execution::{
+    Call, Contract, ContractError, DynModule, Execution, IdempotencyKey, Output, Reconciled,
+    Registry,
+};
 use prospera::intent::{Intent, Request};
+use prospera::provenance::Label;
 use prospera::routing::RoutingTable;
 use prospera::ssot::record::{Record, RecordKind};
 use prospera::ssot::store::Store;
@@ -12,6 +17,26 @@ use prospera::testing::world::{self, Setup, World, WorldDesk};
 use prospera::value::Value;
 
 use super::lookup;
+
+/// A module that does nothing: what it would do is not prospera's.
+struct Quiet(Contract);
+
+impl DynModule for Quiet {
+    fn contract(&self) -> Result<Contract, ContractError> {
+        Ok(self.0.clone())
+    }
+
+    fn run(&self, _call: &Call<'_>) -> Execution {
+        Execution::Done(Output { value: OUTPUT, label: Label::empty() })
+    }
+
+    fn reconcile(&self, _key: IdempotencyKey) -> Reconciled {
+        Reconciled::Unknown
+    }
+}
+
+/// What it gives back.
+const OUTPUT: Value = Value::Bool(true);
 
 /// How many routes a world is used for.
 const ROUTES: u32 = 1000;
@@ -38,6 +63,11 @@ impl Routes {
         let further = rows.saturating_sub(own.len());
         let all = own.into_iter().chain(lookup::rows(further)).collect();
         setup.table = RoutingTable::build("sample-1".parse().unwrap(), all).unwrap();
+        let mut registry = Registry::new();
+        for contract in setup.registry.contracts() {
+            registry.register(Quiet(contract.clone())).unwrap();
+        }
+        setup.registry = registry;
         let world = setup.build().unwrap();
         let desk = world.open("alice", "s-1").unwrap();
         Self { world, desk, rows, left: ROUTES }
@@ -88,30 +118,32 @@ impl Necessary {
         let sealed = |bytes: &[u8]| Record::decode_sealed(bytes).unwrap();
         let kinds: Vec<_> = stored.iter().map(|one| sealed(&one.bytes).kind()).collect();
         assert_eq!(kinds, [RecordKind::EvidenceBlock, RecordKind::Outcome]);
-        let output: Value = Value::Map(
-            [("name".into(), "today".into()), ("text".into(), "Buy bread.".into())].into(),
-        );
         Self {
             records: stored.iter().map(|one| one.bytes.to_vec()).collect(),
             routing_id: [0x5a; 102],
             token: [0x5a; 91],
-            output: output.to_canonical(),
+            output: OUTPUT.to_canonical(),
         }
     }
 
     /// How many bytes that is.
     pub(crate) fn bytes(&self) -> usize {
         let records: usize = self.records.iter().map(Vec::len).sum();
-        records + self.routing_id.len() + self.token.len() + self.output.len()
+        records + 3 * self.routing_id.len() + 2 * self.token.len() + self.output.len()
     }
 
-    /// Hashes them all, once.
+    /// Hashes them all, as often as a route must: the Routing ID at Steps 2, 7 and 8 (D-23),
+    /// the token's claims when it is issued and when it is redeemed, all else once.
     pub(crate) fn hash(&self) {
         for record in &self.records {
             black_box(Domain::Record.hash(black_box(record)));
         }
-        black_box(Domain::RoutingId.hash(black_box(&self.routing_id)));
-        black_box(blake3::keyed_hash(black_box(&[7; 32]), black_box(&self.token)));
+        for _ in 0..3 {
+            black_box(Domain::RoutingId.hash(black_box(&self.routing_id)));
+        }
+        for _ in 0..2 {
+            black_box(blake3::keyed_hash(black_box(&[7; 32]), black_box(&self.token)));
+        }
         black_box(Domain::Output.hash(black_box(&self.output)));
     }
 }

@@ -80,7 +80,7 @@ mod tables;
 mod writeback;
 
 use committer::Committer;
-use journal::Place;
+use journal::{Media, Place};
 use tables::ReadTables;
 
 /// The format this module writes and reads.
@@ -204,6 +204,26 @@ impl RedbStore {
         let store = Self::prepare(database, place, Place::Beside(path.into()), options)?;
         sync_folder(path)?;
         Ok(store)
+    }
+
+    /// Opens or makes a store on media of your own: what a disk's faults are tried with.
+    /// `media` gives the tables for 0, and the journal's segments for 1 and 2, the same
+    /// ones whenever it is asked; `place` is the store's name in messages.
+    ///
+    /// # Errors
+    /// As [`RedbStore::open`].
+    pub fn create_on<M: redb::StorageBackend>(
+        media: impl Fn(usize) -> M + Send + Sync + 'static,
+        place: &str,
+        options: &Options,
+    ) -> Result<Self, StoreError> {
+        let tables = media(0);
+        let database = opening(place, || options.builder().create_with_backend(tables))?;
+        let segment = move |which: usize| -> Box<dyn redb::StorageBackend> {
+            Box::new(media(which.saturating_add(1)))
+        };
+        let journal = Place::On(Media(Box::new(segment)));
+        Self::prepare(database, place.into(), journal, options)
     }
 
     /// Opens an existing store for writing. After a crash this repairs redb's own

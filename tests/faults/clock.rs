@@ -32,7 +32,7 @@ fn a_clock_going_backwards() {
         at(&house, start + 3_600_001);
         let intent = house.world.numbered("s-1", "note.add", 3);
         house.denies(intent, AudienceEscalated);
-        house.is_whole();
+        house.stays_whole();
     }
     let mut house = House::new();
     for before in [30_001, 3_600_000, start] {
@@ -71,5 +71,5 @@ fn a_clock_that_stands_before_the_log() {
     let reason = house.denies(intent, IdentityAnomaly);
     let expected = "the clock stands 3540000 ms before the session's last record";
     assert_eq!(*reason.detail, *expected);
-    house.is_whole();
+    house.stays_whole();
 }

@@ -171,7 +171,9 @@ fn acknowledged(lines: &[String]) -> BTreeSet<String> {
 }
 
 fn fill_a_small_disk(place: &Path) {
-    mount(&["-t", "tmpfs", "-o", "size=6m", "tmpfs"], place);
+    mount(&["-t", "tmpfs", "-o", "size=18m", "tmpfs"], place);
+    let ballast = place.join("ballast");
+    std::fs::write(&ballast, vec![1; 12 << 20]).unwrap();
     let effects = fill(place);
     // Fill what a transaction left free: an export has no room either.
     let mut rest = std::fs::File::create(place.join("rest")).unwrap();
@@ -187,7 +189,7 @@ fn fill_a_small_disk(place: &Path) {
     if let Err(error) = RedbStore::open(place.join("log.redb")) {
         assert!(!matches!(error, StoreError::Format { .. }), "{error}");
     }
-    mount(&["-o", "remount,size=64m"], place);
+    std::fs::remove_file(ballast).unwrap();
     // The acknowledged records were said before; they are counted by the outcomes here.
     recovers(&place.join("log.redb"), Some(effects), &BTreeSet::new());
 }

@@ -221,12 +221,12 @@ impl House {
     pub(crate) fn ends_well(mut self) {
         let next = self.world.numbered("s-1", "note.add", 99);
         self.allows(next);
-        self.is_whole();
+        self.stays_whole();
     }
 
     /// Every record that was acknowledged is there and verifies.
     #[track_caller]
-    pub(crate) fn is_whole(self) {
+    pub(crate) fn stays_whole(self) {
         let now = digests(self.router.store());
         let (path, acknowledged) = (self.path(), self.acknowledged);
         drop((self.router, self.desk));

@@ -2,16 +2,17 @@
 
 use std::collections::BTreeMap;
 
+use prospera::audience::matrix::{Matrix, MatrixError};
 use prospera::digest::Digest;
-use prospera::execution::files::ModulesFile;
+use prospera::execution::files::{Journals, ModulesFile};
 use prospera::id::{Name, NameError};
-use prospera::identity::IdentityPolicy;
+use prospera::identity::{IdentityPolicy, TokenVerifier};
 use prospera::json::{self, JsonErrorKind};
 use prospera::limits::{
     BATCH_RECORDS, DELEGATION_LINKS, DETAIL_BYTES, FACT_CONTEXTS, FACT_KEYS, FILE_BYTES, FORGET_AT,
     INTENT_ITEMS, LEEWAY_MILLIS, Limits, NAME_BYTES, OUTPUT_BYTES, PROCESS_MILLIS, RECORD_BYTES,
-    SETTING_SECONDS, SHOWN_CHARS, SUBMISSION_BYTES, TABLE_PATTERNS, TEMPLATE_BRANCHES, TEXT_BYTES,
-    TOKEN_BYTES, VALUE_DEPTH, VALUE_ITEMS,
+    SETTING_SECONDS, SHOWN_CHARS, STDERR_BYTES, SUBMISSION_BYTES, TABLE_PATTERNS,
+    TEMPLATE_BRANCHES, TEXT_BYTES, TOKEN_BYTES, VALUE_DEPTH, VALUE_ITEMS,
 };
 use prospera::memory::{Facts, FactsError, NewFact};
 use prospera::modeling::ModelingConfig;
@@ -306,6 +307,26 @@ fn bounds_of_settings() {
     const { assert!(FILE_BYTES == 64 << 20 && SHOWN_CHARS == 2000) };
 }
 
+/// Texts that are handed in are held to the bound of files, too.
+#[test]
+fn bounds_of_a_file() {
+    let padded = |length: usize| {
+        let start = "version = \"1\"\n#";
+        format!("{start}{}", " ".repeat(length - start.len()))
+    };
+    assert!(RouterSettings::from_toml("router.toml", &padded(FILE_BYTES)).is_ok());
+    let long = padded(FILE_BYTES + 1);
+    let error = RouterSettings::from_toml("router.toml", &long).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "router.toml:1:1: expected at most 67108864 bytes, found 67108865"
+    );
+    let error = Matrix::from_toml(&long).unwrap_err();
+    assert_eq!(error, MatrixError::TooLong { expected: FILE_BYTES, found: FILE_BYTES + 1 });
+    let error = TokenVerifier::from_jwks(&long).map(drop).unwrap_err();
+    assert!(error.to_string().contains("more than 67108864 bytes"), "{error}");
+}
+
 /// What modules give back is held to the bounds of the registry they run in.
 #[test]
 fn bounds_of_outputs() {
@@ -337,6 +358,35 @@ fn ran(limits: &Limits) -> Option<prospera::value::Value> {
     let of: BTreeMap<_, _> = outcome.reasons.iter().map(|r| (r.code.number(), &r.detail)).collect();
     assert_eq!(routed.output.is_none(), of.contains_key(&ReasonCode::OutputInvalid.number()));
     routed.output.map(|output| output.value)
+}
+
+/// What a program complains of is kept as far as its bound.
+#[cfg(unix)]
+#[test]
+fn bounds_of_what_a_program_says() {
+    for (length, kept) in [(511, 511), (512, 512), (513, 512), (100_000, 512)] {
+        let text = format!(
+            "version = \"1.0\"\n[[module]]\nid = \"look\"\ntype = \"process\"\nversion = \"1.0\"\ntier = \"observe\"\nrequired_state = \"BASE\"\nintents = [\"note.read\"]\nprogram = \"/bin/sh\"\nargs = [\"-c\", \"head -c {length} /dev/zero | tr '\\\\0' e >&2; exit 1\"]\nenv = {{ PATH = \"/usr/bin:/bin\" }}\nfolder = \"/\"\ntime_limit_ms = 20000\n"
+        );
+        let modules = ModulesFile::parse("modules.toml", &text).unwrap();
+        let opened = modules
+            .open_with(std::path::Path::new("/"), Journals::Volatile, |_| Err(String::new()))
+            .unwrap();
+        let world = crate::world::World::new();
+        let mut engines = world.engines();
+        engines.execution = opened.registry;
+        let (rules, clock, store) = (world.rules(), world.clock, MemoryStore::new());
+        let operator = crate::world::operator();
+        let router =
+            prospera::routing::Router::new(engines, rules, store, clock, operator).unwrap();
+        let mut desk = router.open(world.alice("s-1")).unwrap();
+        let routed = router.route(&mut desk, world.intent("s-1", "note.read")).unwrap();
+        let outcome = routed.outcome.unwrap();
+        assert_eq!(outcome.status, prospera::routing::OutcomeStatus::Failed);
+        let said = &outcome.reasons[0].detail;
+        assert_eq!(**said, format!("exit code 1: {}", "e".repeat(kept)));
+        const { assert!(STDERR_BYTES == 512) };
+    }
 }
 
 /// The command line keeps to the bounds that `router.toml` lowers.

@@ -8,7 +8,9 @@
     clippy::unwrap_used,
     clippy::panic,
     clippy::indexing_slicing,
-    reason = "the helpers of tests, too, may end a test"
+    clippy::cast_possible_truncation,
+    clippy::similar_names,
+    reason = "the helpers of tests, too, may end a test; a router has routed"
 )]
 
 mod clock;

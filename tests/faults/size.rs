@@ -152,7 +152,7 @@ fn more_reasons_than_a_record_holds() {
     let said = &block.trace.last().unwrap().reasons;
     assert!((REASONS..REASONS + 4).contains(&said.len()), "{}", said.len());
     assert!(said.iter().any(|r| r.detail.ends_with("more reasons")), "{said:?}");
-    house.is_whole();
+    house.stays_whole();
 }
 
 /// A fact beyond a bound is refused before it is recorded: a record that the facts do not

@@ -88,7 +88,7 @@ fn a_good_token_opens_a_session() {
     admitted(&mut house, &signed(&json!({})));
     let intent = house.world.intent("s-jwt", "note.add");
     house.allows(intent);
-    house.is_whole();
+    house.stays_whole();
 }
 
 #[test]
@@ -113,7 +113,7 @@ fn an_expired_token() {
     let intent = house.world.numbered("s-jwt", "note.add", 2);
     let reason = house.denies(intent, SessionExpired);
     assert!(reason.detail.contains("2027-01-15T08:10:00.000Z"), "{reason}");
-    house.is_whole();
+    house.stays_whole();
 }
 
 #[test]
@@ -135,7 +135,7 @@ fn a_session_that_lasts_too_long() {
     let intent = house.world.intent("s-jwt", "note.add");
     let reason = house.denies(intent, SessionStale);
     assert!(reason.detail.contains("28800000"), "{reason}");
-    house.is_whole();
+    house.stays_whole();
 }
 
 #[test]
@@ -239,7 +239,7 @@ fn a_token_that_was_revoked() {
     let intent = house.world.intent("s-jwt", "note.add");
     let reason = house.denies(intent, SessionRevoked);
     assert!(reason.detail.contains("`t-1`"), "{reason}");
-    house.is_whole();
+    house.stays_whole();
 }
 
 /// One token opens one session once, in this process and in any later one over the log.
@@ -435,7 +435,7 @@ fn a_session_before_its_time() {
     house.world.clock.set(Timestamp::from_millis(START.as_millis() - 30_001));
     let intent = house.world.intent("s-jwt", "note.add");
     house.denies(intent, SessionNotYetValid);
-    house.is_whole();
+    house.stays_whole();
 }
 
 /// Nobody's answer counts once its time is over.
@@ -451,5 +451,5 @@ fn an_approval_that_comes_too_late() {
     let late = house.router.approve(&manager, &session, routed.record, true, "too late");
     assert!(matches!(late.unwrap_err(), RouterError::Review(_)));
     assert_eq!(house.world.effects.count(), 1);
-    house.is_whole();
+    house.stays_whole();
 }

@@ -82,7 +82,7 @@ fn evidence_of_a_wrong_version() {
         let effects = house.world.effects.count();
         assert!(house.router.route(&mut house.desk, intent).is_err());
         assert_eq!(house.world.effects.count(), effects);
-        house.is_whole();
+        house.stays_whole();
     }
 }
 
@@ -99,7 +99,7 @@ fn a_fact_of_a_wrong_version() {
         panic!("{error}")
     };
     assert_eq!(source.to_string(), "expected fact format 1 at offset 0, found 2");
-    house.is_whole();
+    house.stays_whole();
 }
 
 #[test]

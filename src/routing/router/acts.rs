@@ -26,10 +26,10 @@ use crate::memory::NewFact;
 use crate::routing::desk::Desk;
 use crate::routing::engines::Engines;
 use crate::routing::evidence::EvidenceBlock;
-use crate::ssot::record::{Draft, RecordKind, StreamId, StreamKind};
+use crate::ssot::record::{Draft, Record, RecordKind, StreamId, StreamKind};
 use crate::ssot::store::{Batch, Store};
 use crate::ssot::verify::verify_stream;
-use crate::time::Clock;
+use crate::time::{Clock, Timestamp};
 use crate::verdict::{CapabilityTier, Drift, Reason, ReasonCode, SafetyFlags, Verdict};
 
 /// A decision and the digest of the record that holds it.
@@ -94,16 +94,13 @@ impl<E: Engines, S: Store, C: Clock> Router<E, S, C> {
         granted: bool,
         note: &str,
     ) -> Result<Decided, RouterError> {
-        let stepped_up = self.evidence(session, record)?;
+        let (stepped_up, latest) = self.asked(session, record)?;
         let (Verdict::StepUp, Some(role), Some(until)) =
             (stepped_up.verdict, &stepped_up.approver, stepped_up.wait_until)
         else {
             return Err(RouterError::Act("the route asks for no approval".into()));
         };
-        let now = self.clock.now();
-        if now >= until {
-            return Err(ReviewError::TooLate { expires_at: until, found: now }.into());
-        }
+        self.in_time(&stepped_up, until, latest)?;
         let matter =
             Matter::Approval { intent: stepped_up.intent, requester: stepped_up.principal.clone() };
         self.decide(
@@ -131,16 +128,13 @@ impl<E: Engines, S: Store, C: Clock> Router<E, S, C> {
         record: Digest,
         note: &str,
     ) -> Result<Decided, RouterError> {
-        let referred = self.evidence(session, record)?;
+        let (referred, latest) = self.asked(session, record)?;
         let (Drift::Hard, Verdict::Defer, Some(route), Some(until)) =
             (referred.drift, referred.verdict, referred.routing_id, referred.wait_until)
         else {
             return Err(RouterError::Act("the route was not referred for hard drift".into()));
         };
-        let now = self.clock.now();
-        if now >= until {
-            return Err(ReviewError::TooLate { expires_at: until, found: now }.into());
-        }
+        self.in_time(&referred, until, latest)?;
         // The route was referred to Governance (D-22); it goes back from there.
         let (from, target) = (LayerId::Governance, LayerId::Modeling);
         let matter = Matter::Backtrack { route, from, target };
@@ -351,6 +345,38 @@ impl<E: Engines, S: Store, C: Clock> Router<E, S, C> {
                 alloc::format!("session `{session}` has no route {}", record.short()).into(),
             )),
         }
+    }
+
+    /// The evidence block of this digest, and when the session's last route was recorded.
+    fn asked(
+        &self,
+        session: &SessionId,
+        record: Digest,
+    ) -> Result<(EvidenceBlock, Timestamp), RouterError> {
+        let block = self.evidence(session, record)?;
+        let stream = StreamId::new(StreamKind::Routing, session.name().clone());
+        let latest = verify_stream(self.store(), &stream)?.iter().map(Record::timestamp).max();
+        Ok((block, latest.unwrap_or_default()))
+    }
+
+    /// Whether an answer comes in time: after the question, and before its end, as far as
+    /// the clock and the session's own records know. A clock that went back gives no
+    /// question a longer life.
+    fn in_time(
+        &self,
+        asked: &EvidenceBlock,
+        until: Timestamp,
+        latest: Timestamp,
+    ) -> Result<(), RouterError> {
+        let now = self.clock.now();
+        if now < asked.timestamp {
+            return Err(ReviewError::TooEarly { asked_at: asked.timestamp, found: now }.into());
+        }
+        let found = now.max(latest);
+        if found >= until {
+            return Err(ReviewError::TooLate { expires_at: until, found }.into());
+        }
+        Ok(())
     }
 
     fn not_in(&self, subject: &SubjectId, expected: State) -> Result<RouterError, RouterError> {

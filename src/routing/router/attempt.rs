@@ -1,5 +1,6 @@
 //! One attempt at one submission: walk, record, execute, record.
 
+use alloc::boxed::Box;
 use alloc::string::ToString;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
