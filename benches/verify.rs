@@ -14,6 +14,8 @@ use prospera::digest::{Digest, Domain};
 use prospera::id::Subsystem;
 use prospera::ssot::memory::MemoryStore;
 use prospera::ssot::record::{Draft, Head, RecordKind, StreamId, StreamKind};
+#[cfg(feature = "redb")]
+use prospera::ssot::redb::RedbStore;
 use prospera::ssot::store::{Batch, Store};
 use prospera::ssot::verify::verify;
 use prospera::time::Timestamp;
@@ -120,8 +122,9 @@ fn main() {
         for streams in STREAMS {
             let folder = tempfile::tempdir().unwrap();
             let path = folder.path().join("log.redb");
-            let store = prospera::ssot::redb::RedbStore::create(path).unwrap();
-            fill(&store, 65_536, streams, sizes);
+            fill(&RedbStore::create(&path).unwrap(), 65_536, streams, sizes);
+            // Opened again, so that all of it is in the tables.
+            let store = RedbStore::open_read_only(&path).unwrap();
             row("redb", &store, streams, name);
         }
     }

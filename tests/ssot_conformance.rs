@@ -16,7 +16,9 @@ use prospera::digest::Digest;
 use prospera::ssot::conformance::{ConformanceFailure, conformance, durability};
 use prospera::ssot::memory::MemoryStore;
 use prospera::ssot::record::{Draft, Head, StreamId};
-use prospera::ssot::store::{AppendError, Batch, Committed, Durability, Store, StoreError, Stored};
+use prospera::ssot::store::{
+    AppendError, Batch, Committed, Durability, Store, StoreError, Stored, Stretch,
+};
 use prospera::time::Timestamp;
 
 #[test]
@@ -75,6 +77,9 @@ enum Defect {
     StoresAnotherDigest,
     RacesBetweenCompareAndAppend,
     StartsWithARecord,
+    ScansOneTooMany,
+    TracesFromTheStart,
+    ShowsPayloadsByTheNextNumber,
 }
 
 use Defect::*;
@@ -109,6 +114,9 @@ const DEFECTS: &[(Defect, &str)] = &[
     (StoresAnotherDigest, "global_order"),
     (RacesBetweenCompareAndAppend, "concurrent_writers"),
     (StartsWithARecord, "starts_empty"),
+    (ScansOneTooMany, "showing"),
+    (TracesFromTheStart, "showing"),
+    (ShowsPayloadsByTheNextNumber, "showing"),
 ];
 
 #[test]
@@ -321,6 +329,37 @@ impl Store for Broken {
             }
             _ => self.inner.append(batch),
         }
+    }
+
+    fn scan(
+        &self,
+        from: u64,
+        limit: usize,
+        visit: &mut dyn FnMut(&[u8], &Digest),
+    ) -> Result<(), StoreError> {
+        let more = usize::from(self.defect == ScansOneTooMany);
+        self.inner.scan(from, limit + more, visit)
+    }
+
+    fn trace(
+        &self,
+        stretches: &[Stretch<'_>],
+        visit: &mut dyn FnMut(usize, u64),
+    ) -> Result<(), StoreError> {
+        let mut stretches = stretches.to_vec();
+        for stretch in stretches.iter_mut().filter(|_| self.defect == TracesFromTheStart) {
+            stretch.from = 0;
+        }
+        self.inner.trace(&stretches, visit)
+    }
+
+    fn payloads(
+        &self,
+        digests: &[Digest],
+        visit: &mut dyn FnMut(usize, &[u8]),
+    ) -> Result<(), StoreError> {
+        let more = usize::from(self.defect == ShowsPayloadsByTheNextNumber);
+        self.inner.payloads(digests, &mut |number, bytes| visit(number + more, bytes))
     }
 
     fn head(&self, stream: &StreamId) -> Result<Head, StoreError> {

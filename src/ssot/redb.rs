@@ -431,7 +431,9 @@ impl Store for RedbStore {
             let entries = tables.entries()?;
             for (number, (stretch, (base, later))) in stretches.iter().zip(later).enumerate() {
                 entries.show(stretch, base, &mut |index| visit(number, index))?;
-                later.into_iter().for_each(|index| visit(number, index));
+                for index in later {
+                    visit(number, index);
+                }
             }
             Ok(())
         })

@@ -247,7 +247,17 @@ fn change(log: &mut Log, dice: &mut Dice, way: u64) -> bool {
             log.reseal(last, &id, b"another end".to_vec(), after);
             log.heads.insert(id, log.record(last).head());
         }
-        25 => {
+        25 | 26 => {
+            // The same, and it names another index, or another sequence.
+            let last = *log.index[&id].last().unwrap();
+            let old = log.record(last);
+            let (index, sequence) = if way == 25 { (1, 0) } else { (0, 1 + dice.below(own)) };
+            let after = Head::new(old.sequence() + sequence, old.previous());
+            let record = sealed(&id, vec![7; 9], last as u64 + index, after);
+            log.records[last] = kept(&record);
+            log.heads.insert(id, record.head());
+        }
+        27 => {
             // Bytes that are no record, with their digest; longer than a chunk, or not.
             let bytes = vec![at as u8; if other.is_multiple_of(2) { 70 } else { 1200 }];
             log.records[at].digest = Domain::Record.hash(&bytes);
@@ -262,7 +272,7 @@ fn change(log: &mut Log, dice: &mut Dice, way: u64) -> bool {
     before.records != log.records || before.index != log.index || before.heads != log.heads
 }
 
-const WAYS: u64 = 27;
+const WAYS: u64 = 29;
 
 #[test]
 fn the_swift_walk_says_what_the_exact_one_says() {
