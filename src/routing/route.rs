@@ -81,9 +81,10 @@ pub(super) struct Core {
 
 impl Core {
     /// Notes how a layer ended.
+    #[inline]
     pub(super) fn note(&mut self, layer: LayerId, result: StepResult, mut reasons: Vec<Reason>) {
         if reasons.len() > REASONS {
-            bounded(&mut reasons);
+            cut(&mut reasons);
         }
         let vote = match result {
             StepResult::Passed | StepResult::Narrowed => Vote::Agree,
@@ -300,10 +301,11 @@ impl<P: Position> Route<P> {
             }),
         };
         match finding {
-            Ok(mut finding) => {
-                let because = core::mem::take(&mut finding.because);
-                core.identity = finding;
-                core.note(LayerId::Identity, StepResult::Passed, because);
+            Ok(finding) => {
+                // Its reasons go into the trace, and nowhere else.
+                core.identity.strength = finding.strength;
+                core.identity.anomaly = finding.anomaly;
+                core.note(LayerId::Identity, StepResult::Passed, finding.because);
                 Ok(Route::at(self.core))
             }
             Err(reason) => {
@@ -576,14 +578,13 @@ pub(super) fn check_backtrack(
 }
 
 /// At most [`REASONS`]: a trace must fit into a record, however much there is to say.
-fn bounded(reasons: &mut Vec<Reason>) {
+#[cold]
+fn cut(reasons: &mut Vec<Reason>) {
     let left_out = (reasons.len() + 1).saturating_sub(REASONS);
-    if left_out > 1 {
-        reasons.truncate(REASONS - 1);
-        if let Some(last) = reasons.last() {
-            let more = alloc::format!("and {left_out} more reasons");
-            reasons.push(Reason::new(last.code).detail(more));
-        }
+    reasons.truncate(REASONS - 1);
+    if let Some(last) = reasons.last() {
+        let more = alloc::format!("and {left_out} more reasons");
+        reasons.push(Reason::new(last.code).detail(more));
     }
 }
 
