@@ -116,8 +116,9 @@ impl Store for Log {
     }
 }
 
-/// The same with the bodies of `scan` and `trace` that the trait gives.
-struct Plain<'a>(&'a Log);
+/// The same with the bodies of `scan` and `trace` that the trait gives; when told so,
+/// streams are kept as copies, and those have another last byte.
+struct Plain<'a>(&'a Log, bool);
 
 impl Store for Plain<'_> {
     fn append(&self, batch: &Batch) -> Result<Committed, AppendError> {
@@ -138,7 +139,13 @@ impl Store for Plain<'_> {
         from: u64,
         limit: usize,
     ) -> Result<Vec<Stored>, StoreError> {
-        self.0.read_stream(stream, from, limit)
+        let mut records = self.0.read_stream(stream, from, limit)?;
+        for stored in records.iter_mut().filter(|_| self.1) {
+            let mut bytes = stored.bytes.to_vec();
+            *bytes.last_mut().unwrap() ^= 1;
+            stored.bytes = bytes.into();
+        }
+        Ok(records)
     }
     fn streams(
         &self,
@@ -165,7 +172,7 @@ fn agree(log: &Log, what: &str) -> Result<Report, String> {
     let total = log.len().unwrap();
     let exact = exact::walk(log, total, &mut |_| {}).map_err(|error| format!("{error:?}"));
     for bounds in [SMALL, ALONE, Bounds::USUAL] {
-        for store in [log as &dyn Store, &Plain(log)] {
+        for store in [log as &dyn Store, &Plain(log, false)] {
             match (swift::walk(store, total, bounds, &mut |_| {}), &exact) {
                 (Ok(swift), Ok(exact)) => assert_eq!(swift, *exact, "{what}"),
                 (Err(Stop::Odd), Err(_)) => {}
@@ -315,6 +322,29 @@ fn several_changes_at_once_are_named_as_ever() {
         }
         let _answer = agree(&log, &format!("round {round}, ways {ways:?}"));
     }
+}
+
+/// A store that counts more records than it shows, or fewer.
+#[test]
+fn a_log_of_another_length_than_its_store_says_is_odd() {
+    let log = Log::sound(30, |index| index % 3);
+    for total in [29, 31] {
+        let swift = swift::walk(&log, total, SMALL, &mut |_| {});
+        assert!(matches!(swift, Err(Stop::Odd)), "{total}: {swift:?}");
+    }
+    let exact = exact::walk(&log, 31, &mut |_| {});
+    let fault = Fault::Truncated { index: 30, expected: 31 };
+    assert!(matches!(exact, Err(VerifyError::Fault(found)) if found == fault));
+}
+
+/// Streams that are kept as copies of their own: a trace compares them with the log.
+#[test]
+fn a_copy_that_differs_is_found() {
+    let log = Log::sound(10, |index| index % 2);
+    assert!(verify(&Plain(&log, false), |_| {}).is_ok());
+    let copies = Plain(&log, true);
+    assert!(matches!(swift::walk(&copies, 10, SMALL, &mut |_| {}), Err(Stop::Odd)));
+    assert!(matches!(verify(&copies, |_| {}), Err(VerifyError::Fault(Fault::Digest { .. }))));
 }
 
 /// Forgotten streams come back, and heads are found without being remembered.
