@@ -78,6 +78,7 @@ mod tables;
 mod writeback;
 
 use committer::Committer;
+pub use committer::Pending;
 use journal::Place;
 use tables::ReadTables;
 
@@ -268,6 +269,40 @@ impl RedbStore {
         self.shared.commits.load(Ordering::Relaxed)
     }
 
+    /// Hands over a batch without waiting for it: one thread may have many on their way,
+    /// which the committer makes durable together. They are committed in the order in which
+    /// one thread hands them over.
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    /// # use prospera::id::Subsystem;
+    /// use prospera::ssot::ledger::check;
+    /// # use prospera::ssot::record::{Draft, Head, RecordKind, StreamId, StreamKind};
+    /// use prospera::ssot::redb::RedbStore;
+    /// use prospera::ssot::store::{Batch, Store};
+    /// # use prospera::time::Timestamp;
+    /// # let folder = tempfile::tempdir()?;
+    /// let store = RedbStore::create(folder.path().join("log.redb"))?;
+    /// # let batch = |name: &str| {
+    /// #     let stream = StreamId::new(StreamKind::Memory, name.parse().unwrap());
+    /// #     let draft = Draft::new(stream.clone(), RecordKind::Fact, Subsystem::Memory, vec![]);
+    /// #     Batch::new(Timestamp::from_millis(1)).expect(stream, Head::EMPTY).append(draft)
+    /// # };
+    /// let batches = [Arc::new(batch("alice")), Arc::new(batch("bob"))];
+    /// let pending = batches.each_ref().map(|batch| store.submit(Arc::clone(batch)));
+    /// for (batch, pending) in batches.iter().zip(pending) {
+    ///     let receipt = check(batch, pending.wait()?, store.durability())?;
+    ///     assert_eq!(receipt.records().len(), 1);
+    /// }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn submit(&self, batch: impl Into<Arc<Batch>>) -> Pending {
+        match &self.committer {
+            Some(committer) => committer.submit(batch.into()),
+            None => Pending::refused(&self.shared, READ_ONLY),
+        }
+    }
+
     /// The tail, and the tables with at least all that is before it.
     fn tail(&self) -> Result<(RwLockReadGuard<'_, Tail>, ReadTables), StoreError> {
         self.shared.ensure_known()?;
@@ -314,6 +349,8 @@ impl Tail {
     }
 }
 
+const READ_ONLY: &str = "the store was opened read-only";
+
 /// What is left of a limit after so many.
 fn left(limit: usize, from: u64, until: u64) -> usize {
     limit.saturating_sub(usize::try_from(until.saturating_sub(from)).unwrap_or(usize::MAX))
@@ -323,7 +360,7 @@ impl Store for RedbStore {
     fn append(&self, batch: &Batch) -> Result<Committed, AppendError> {
         match &self.committer {
             Some(committer) => committer.append(batch),
-            None => Err(AppendError::Refused { reason: "the store was opened read-only" }),
+            None => Err(AppendError::Refused { reason: READ_ONLY }),
         }
     }
 
