@@ -1,5 +1,6 @@
 //! Durable appends beside the same bytes appended to a file and flushed:
-//! `cargo bench --bench durable --features redb [-- append|start] [FOLDER]`.
+//! `cargo bench --bench durable --features redb [-- append|start] [IN-FLIGHT]
+//! [FOLDER]`.
 //!
 //! `append` (the default): with 1, 64 and 1,024 batches in flight, how many appends per
 //! second the store makes durable, and how many a bare file does that gets the bytes of as
@@ -50,14 +51,18 @@ fn main() {
     if args.iter().any(|arg| arg == "--test" || arg == "--list") {
         return;
     }
-    let place = args.iter().find(|arg| !["append", "start"].contains(&arg.as_str()));
+    let no_folder = |arg: &str| ["append", "start"].contains(&arg) || arg.parse::<usize>().is_ok();
+    let place = args.iter().find(|arg| !no_folder(arg));
     let base = place.map_or(PathBuf::from("target"), PathBuf::from);
     let folder = tempfile::tempdir_in(&base).unwrap();
     if args.iter().any(|arg| arg == "start") {
         start(folder.path());
     } else {
+        let only = args.iter().find_map(|arg| arg.parse::<usize>().ok());
         for (in_flight, threads) in [(1, 1), (64, 64), (64, 4), (1024, 1024), (1024, 4)] {
-            appends(folder.path(), in_flight, threads);
+            if only.is_none_or(|only| only == in_flight) {
+                appends(folder.path(), in_flight, threads);
+            }
         }
     }
 }

@@ -125,9 +125,6 @@ fn every_defect_is_caught_by_the_rule_it_breaks() {
 fn pointers_to_a_store_are_stores() {
     assert!(conformance(|| Box::new(MemoryStore::new()) as Box<dyn Store + Sync>).is_ok());
     assert!(conformance(|| Arc::new(MemoryStore::new())).is_ok());
-    // What a reference doesn't pass on is asked of the reference.
-    let (store, empty) = (MemoryStore::new(), Arc::new(MemoryStore::new()));
-    assert!((&empty).is_empty().unwrap() && (&&store).durability() == Durability::Volatile);
 }
 
 /// Says it lasts, and doesn't.

@@ -50,9 +50,10 @@
 //! cannot be caught in a program built with `panic = "abort"`. A flipped bit inside of
 //! a record is found by [`verify`](crate::ssot::verify::verify).
 //!
-//! INVARIANT (answers): `Ok` only after the flush; [`AppendError::Unknown`] when the commit
+//! INVARIANT (answers): `Ok` only after the flush; [`AppendError::Unknown`] when the flush
 //! itself failed, and from then on nothing more is read or written through this store:
-//! what the file holds is decided when it is opened again.
+//! what the files hold is decided when it is opened again. The same when the tables cannot
+//! be brought up to date; what was acknowledged is in the journal then.
 
 use std::boxed::Box;
 use std::collections::BTreeMap;
@@ -94,10 +95,10 @@ pub struct Options {
 }
 
 impl Options {
-    /// A page cache of 64 MiB, 16 MiB of journal for each turn; pages are checked after a
+    /// A page cache of 64 MiB, 32 MiB of journal for each turn; pages are checked after a
     /// crash only.
     pub const fn new() -> Self {
-        Self { cache_bytes: 64 << 20, check_pages: false, journal_bytes: 16 << 20 }
+        Self { cache_bytes: 64 << 20, check_pages: false, journal_bytes: 32 << 20 }
     }
 
     /// After how many bytes of records and payloads the tables are brought up to date. Up
