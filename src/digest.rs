@@ -19,6 +19,9 @@ use blake3::hazmat::HasherExt as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 mod keys;
+#[cfg(all(feature = "std", target_arch = "x86_64"))]
+mod lanes;
+mod many;
 
 /// Length of a [`Digest`] in bytes.
 pub const DIGEST_LEN: usize = 32;
@@ -39,6 +42,14 @@ impl Digest {
     /// The 32 bytes.
     pub const fn as_bytes(&self) -> &[u8; DIGEST_LEN] {
         &self.0
+    }
+
+    /// The first eight bytes as a number: enough to tell most digests apart at once.
+    pub(crate) const fn prefix(&self) -> u64 {
+        match self.0.first_chunk() {
+            Some(first) => u64::from_le_bytes(*first),
+            None => 0,
+        }
     }
 
     /// The first eight hex digits, for people.

@@ -162,14 +162,50 @@ impl Writer {
     }
 }
 
+/// `N` bytes on the stack, filled from the front: for what is hashed and not kept.
+///
+/// INVARIANT (exact): whoever makes one puts exactly `N` bytes; more are cut off and
+/// fewer leave zeros, which the known-answer vectors of each user would show.
+#[derive(Debug)]
+pub(crate) struct Fixed<const N: usize> {
+    bytes: [u8; N],
+    filled: usize,
+}
+
+impl<const N: usize> Fixed<N> {
+    pub(crate) const fn new() -> Self {
+        Self { bytes: [0; N], filled: 0 }
+    }
+
+    #[inline]
+    pub(crate) fn put(&mut self, value: &[u8]) -> &mut Self {
+        let end = self.filled + value.len();
+        if let Some(room) = self.bytes.get_mut(self.filled..end) {
+            room.copy_from_slice(value);
+            self.filled = end;
+        }
+        self
+    }
+
+    pub(crate) const fn into_bytes(self) -> [u8; N] {
+        self.bytes
+    }
+}
+
 /// A value with one canonical byte string.
 pub trait Encode {
     /// Writes the value.
     fn encode(&self, out: &mut Writer);
 
+    /// About how many bytes the canonical form takes: what is reserved for it. A wrong
+    /// guess costs time and nothing else.
+    fn room(&self) -> usize {
+        64
+    }
+
     /// The canonical bytes.
     fn to_canonical(&self) -> Vec<u8> {
-        let mut out = Writer::new();
+        let mut out = Writer::with_capacity(self.room());
         self.encode(&mut out);
         out.into_bytes()
     }
@@ -452,9 +488,15 @@ impl Decode for Digest {
 /// record format: they are never changed, only added to.
 macro_rules! byte_enum {
     ($name:ident, $what:literal, { $($variant:ident = $number:literal,)* }) => {
+        impl $name {
+            /// The byte that stands for it in every canonical form.
+            pub(crate) const fn to_byte(self) -> u8 {
+                match self { $($name::$variant => $number,)* }
+            }
+        }
         impl $crate::encode::Encode for $name {
             fn encode(&self, out: &mut $crate::encode::Writer) {
-                out.u8(match self { $($name::$variant => $number,)* });
+                out.u8(self.to_byte());
             }
         }
         impl $crate::encode::Decode for $name {

@@ -11,11 +11,12 @@ use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::fmt;
 
 use crate::digest::{Digest, Domain};
 use crate::encode::Writer;
 use crate::id::{FactKey, KindId, Name, RequestId, SessionId, SnapshotId, SubjectId};
-use crate::provenance::Label;
+use crate::provenance::{Label, Sensitivity};
 use crate::value::Value;
 use crate::verdict::{CapabilityTier, SafetyFlags};
 
@@ -40,7 +41,7 @@ mod vectors;
 /// What the user wants in the end, in their own words.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Objective {
-    text: Box<str>,
+    text: Arc<str>,
     hash: Digest,
 }
 
@@ -55,19 +56,35 @@ impl Objective {
         &self.text
     }
 
+    /// The text, shared.
+    pub(crate) fn shared_text(&self) -> Arc<str> {
+        Arc::clone(&self.text)
+    }
+
     /// The User Objective Hash (IRM-3.1.2).
     pub const fn hash(&self) -> Digest {
         self.hash
     }
 }
 
-/// One argument: its value and where it came from.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// One argument: its value and where it came from. `Debug` does not show a secret's value.
+#[derive(Clone, PartialEq, Eq)]
 pub struct Argument {
     /// The value.
     pub value: Value,
     /// Where it came from.
     pub label: Label,
+}
+
+impl fmt::Debug for Argument {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut shown = f.debug_struct("Argument");
+        match self.label.sensitivity() {
+            Sensitivity::Secret => shown.field("value", &format_args!("(hidden)")),
+            _ => shown.field("value", &self.value),
+        };
+        shown.field("label", &self.label).finish()
+    }
 }
 
 /// A fact an intent relies on, at the version it saw.
@@ -115,9 +132,28 @@ pub struct Kind {
     pub reads_outside: Option<Name>,
 }
 
-/// A checked intent. Immutable; its hash covers everything but the objective.
-#[derive(Debug, PartialEq, Eq)]
-pub struct Intent {
+/// A checked intent. Immutable; its hash covers everything but the objective. `Debug` does
+/// not show the canonical bytes, in which every argument stands in full.
+#[derive(PartialEq, Eq)]
+pub struct Intent(Box<Parts>);
+
+impl fmt::Debug for Intent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Parts { kind, subject, session, request, objective, arguments, hash, .. } = &*self.0;
+        f.debug_struct("Intent")
+            .field("kind", kind)
+            .field("subject", subject)
+            .field("session", session)
+            .field("request", request)
+            .field("objective", objective)
+            .field("arguments", arguments)
+            .field("hash", hash)
+            .finish_non_exhaustive()
+    }
+}
+
+#[derive(PartialEq, Eq)]
+struct Parts {
     kind: Arc<Kind>,
     subject: SubjectId,
     session: SessionId,
@@ -152,7 +188,7 @@ impl Intent {
         }
         out.option(request.snapshot.as_ref()).digest(&catalogue);
         let canonical = out.into_bytes();
-        Self {
+        Self(Box::new(Parts {
             hash: Domain::Intent.hash(&canonical),
             canonical: canonical.into(),
             kind,
@@ -165,7 +201,7 @@ impl Intent {
             reads: request.reads,
             snapshot: request.snapshot,
             catalogue,
-        }
+        }))
     }
 
     /// An intent as the catalogue would make it, for the tests of other rooms.
@@ -176,63 +212,63 @@ impl Intent {
 
     /// The kind.
     pub fn kind(&self) -> &Kind {
-        &self.kind
+        &self.0.kind
     }
 
     /// Whom it is done for.
-    pub const fn subject(&self) -> &SubjectId {
-        &self.subject
+    pub fn subject(&self) -> &SubjectId {
+        &self.0.subject
     }
 
     /// The session it belongs to.
-    pub const fn session(&self) -> &SessionId {
-        &self.session
+    pub fn session(&self) -> &SessionId {
+        &self.0.session
     }
 
     /// The caller's own mark.
-    pub const fn request(&self) -> Option<&RequestId> {
-        self.request.as_ref()
+    pub fn request(&self) -> Option<&RequestId> {
+        self.0.request.as_ref()
     }
 
     /// What it serves.
-    pub const fn objective(&self) -> &Objective {
-        &self.objective
+    pub fn objective(&self) -> &Objective {
+        &self.0.objective
     }
 
     /// The arguments by name.
-    pub const fn arguments(&self) -> &BTreeMap<Box<str>, Argument> {
-        &self.arguments
+    pub fn arguments(&self) -> &BTreeMap<Box<str>, Argument> {
+        &self.0.arguments
     }
 
     /// The join of all arguments' labels.
-    pub const fn label(&self) -> &Label {
-        &self.label
+    pub fn label(&self) -> &Label {
+        &self.0.label
     }
 
     /// The facts it relies on.
     pub fn reads(&self) -> &[ReadFact] {
-        &self.reads
+        &self.0.reads
     }
 
     /// The snapshot it says it was made on.
-    pub const fn snapshot(&self) -> Option<SnapshotId> {
-        self.snapshot
+    pub fn snapshot(&self) -> Option<SnapshotId> {
+        self.0.snapshot
     }
 
     /// The digest of the catalogue that checked it.
-    pub const fn catalogue(&self) -> Digest {
-        self.catalogue
+    pub fn catalogue(&self) -> Digest {
+        self.0.catalogue
     }
 
     /// The canonical bytes that the hash covers: kind, subject, session, optional
     /// request mark, arguments in name order (name, value, label), reads (key,
     /// version), optional snapshot, catalogue digest; encoded as [`crate::encode`] says.
-    pub const fn canonical(&self) -> &Arc<[u8]> {
-        &self.canonical
+    pub fn canonical(&self) -> &Arc<[u8]> {
+        &self.0.canonical
     }
 
     /// The Intent Hash (IRM-3.1.1): BLAKE3 of [`Intent::canonical`] in [`Domain::Intent`].
-    pub const fn hash(&self) -> Digest {
-        self.hash
+    pub fn hash(&self) -> Digest {
+        self.0.hash
     }
 }

@@ -56,7 +56,7 @@ pub enum JsonErrorKind {
     #[error("expected UTF-8")]
     Utf8,
     /// A name occurs twice in one object.
-    #[error("expected each name once, found `{name}` again")]
+    #[error("expected each name once, found `{}` again", short(.name))]
     Duplicate {
         /// The name.
         name: Box<str>,
@@ -170,8 +170,21 @@ struct Place<'a>(&'a str);
 
 impl core::fmt::Display for Place<'_> {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        if self.0.is_empty() { Ok(()) } else { write!(f, " (in `{}`)", self.0) }
+        if self.0.is_empty() { Ok(()) } else { write!(f, " (in `{}`)", short(self.0)) }
     }
+}
+
+/// A foreign text for a message: at most 200 characters, no control characters.
+fn short(text: &str) -> String {
+    let mut out = String::new();
+    for (i, c) in text.chars().enumerate() {
+        if i == 200 {
+            out.push('…');
+            break;
+        }
+        if c.is_control() { out.extend(c.escape_default()) } else { out.push(c) }
+    }
+    out
 }
 
 /// `UnknownLiteral` as `unknown literal`.

@@ -36,6 +36,8 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use std::path::{Path, PathBuf};
 
+use zeroize::Zeroizing;
+
 use crate::audience::classifier::Classifier;
 use crate::audience::gate::Gate;
 use crate::audience::matrix::Matrix;
@@ -150,6 +152,7 @@ pub struct PolicyFolder {
     envelope: Envelope,
     modeling: BehaviourModel,
     settings: RouterSettings,
+    limits: Limits,
     keys: Option<String>,
     intake: Option<Mapping>,
     notices: Vec<FileError>,
@@ -172,6 +175,8 @@ pub struct OpenPolicy {
     pub outboxes: Vec<Arc<Outbox>>,
     /// What stands in `router.toml`.
     pub settings: RouterSettings,
+    /// The bounds on what is read: those of the loader, lowered by `router.toml`.
+    pub limits: Limits,
 }
 
 impl PolicyFolder {
@@ -181,10 +186,21 @@ impl PolicyFolder {
     /// [`PolicyError`]: the first file that is missing, unknown or wrong, or all the
     /// places where files disagree.
     pub fn load(folder: impl AsRef<Path>) -> Result<Self, PolicyError> {
+        Self::load_within(folder, &Limits::DEFAULT)
+    }
+
+    /// [`PolicyFolder::load`] under lower bounds: on the files themselves, and on what
+    /// is read by whoever uses them ([`OpenPolicy::limits`]).
+    ///
+    /// # Errors
+    /// As [`PolicyFolder::load`].
+    pub fn load_within(folder: impl AsRef<Path>, limits: &Limits) -> Result<Self, PolicyError> {
         let folder = folder.as_ref();
         folder::only_known_files(folder)?;
         let shown = folder.display().to_string();
-        let mut loaded = Self::read(&shown, |name| folder::text_of(&folder.join(name)))?;
+        let most = limits.file_bytes();
+        let file = |name: &str| folder::text_of(&folder.join(name), most);
+        let mut loaded = Self::read_within(&shown, limits, file)?;
         loaded.base = std::path::absolute(folder)
             .map_err(|error| PolicyError::Unreadable { place: shown, why: error.to_string() })?;
         Ok(loaded)
@@ -199,7 +215,19 @@ impl PolicyFolder {
         folder: &str,
         file: impl FnMut(&str) -> Result<Option<String>, String>,
     ) -> Result<Self, PolicyError> {
-        let mut files = folder::Files::new(folder, file);
+        Self::read_within(folder, &Limits::DEFAULT, file)
+    }
+
+    /// [`PolicyFolder::read`] under lower bounds.
+    ///
+    /// # Errors
+    /// [`PolicyError`].
+    pub fn read_within(
+        folder: &str,
+        limits: &Limits,
+        file: impl FnMut(&str) -> Result<Option<String>, String>,
+    ) -> Result<Self, PolicyError> {
+        let mut files = folder::Files::new(folder, limits.file_bytes(), file);
         let catalogue_text = files.required("catalogue.toml", "the kinds of intent")?;
         let catalogue =
             Catalogue::from_toml(&files.place("catalogue.toml"), &catalogue_text, |schema| {
@@ -285,6 +313,7 @@ impl PolicyFolder {
             classifier,
             envelope,
             modeling,
+            limits: limits.and(settings.limits()),
             settings,
             keys,
             intake,
@@ -345,6 +374,11 @@ impl PolicyFolder {
         &self.modules
     }
 
+    /// The bounds on what is read: those of the loader, lowered by `router.toml`.
+    pub const fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
     /// The text of the key set, where there is one.
     pub fn keys(&self) -> Option<&str> {
         self.keys.as_deref()
@@ -355,7 +389,11 @@ impl PolicyFolder {
     ///
     /// # Errors
     /// [`PolicyError::Modules`] when a module's journal or program cannot be used.
-    pub fn open(self, journals: Journals<'_>, secret: [u8; 32]) -> Result<OpenPolicy, PolicyError> {
+    pub fn open(
+        self,
+        journals: Journals<'_>,
+        secret: impl Into<Zeroizing<[u8; 32]>>,
+    ) -> Result<OpenPolicy, PolicyError> {
         let pins = self.pins();
         let Modules { registry, outboxes } =
             self.modules.open_with(&self.base, journals, read_output)?;
@@ -390,7 +428,7 @@ impl PolicyFolder {
             safety: SafetySystem::new(self.envelope),
             governance: Governor::new(self.governance),
             pipeline: PathPlanner,
-            execution: registry,
+            execution: registry.within(&self.limits),
         };
         Ok(OpenPolicy {
             engines,
@@ -400,11 +438,13 @@ impl PolicyFolder {
             intake: self.intake,
             outboxes,
             settings: self.settings,
+            limits: self.limits,
         })
     }
 }
 
-/// What a program gives back is read as strictly as what comes in.
+/// What a program gives back is read as strictly as what comes in; lower bounds are
+/// held by the registry.
 fn read_output(bytes: &[u8]) -> Result<Value, String> {
     json::parse(bytes, &Limits::DEFAULT).map_err(|error| error.to_string())
 }

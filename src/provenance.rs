@@ -16,6 +16,8 @@
 //! ```
 
 use alloc::collections::BTreeSet;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
 use core::fmt;
 
 use serde::{Deserialize, Serialize};
@@ -109,15 +111,72 @@ byte_enum!(Sensitivity, "a sensitivity", { Public = 0, Internal = 1, Personal = 
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Label {
-    sources: BTreeSet<Source>,
+    /// In ascending order, each once; shared, because a label is copied far more often
+    /// than it grows.
+    sources: Sources,
     #[serde(default)]
     sensitivity: Sensitivity,
+}
+
+/// Sources in ascending order, each once. Cloning copies a pointer.
+///
+/// INVARIANT (canonical): `None` stands for no source; a slice is never empty.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
+#[serde(from = "BTreeSet<Source>", into = "Vec<Source>")]
+struct Sources(Option<Arc<[Source]>>);
+
+impl Sources {
+    /// From sources in ascending order, each once.
+    fn of(sources: Vec<Source>) -> Self {
+        Self((!sources.is_empty()).then(|| sources.into()))
+    }
+
+    fn as_slice(&self) -> &[Source] {
+        self.0.as_deref().unwrap_or_default()
+    }
+
+    fn absorb(&mut self, other: &Self) {
+        let (own, new) = (self.as_slice(), other.as_slice());
+        if new.iter().all(|source| own.binary_search(source).is_ok()) {
+            return;
+        }
+        if own.is_empty() {
+            self.clone_from(other);
+            return;
+        }
+        // Most often one ends before the other begins.
+        let follows = |first: &[Source], second: &[Source]| {
+            first.last().zip(second.first()).is_some_and(|(last, next)| last < next)
+        };
+        *self = if follows(own, new) {
+            Self(Some(own.iter().chain(new).cloned().collect()))
+        } else if follows(new, own) {
+            Self(Some(new.iter().chain(own).cloned().collect()))
+        } else {
+            let mut all: Vec<Source> = own.iter().chain(new).cloned().collect();
+            all.sort_unstable();
+            all.dedup();
+            Self::of(all)
+        };
+    }
+}
+
+impl From<BTreeSet<Source>> for Sources {
+    fn from(sources: BTreeSet<Source>) -> Self {
+        Self::of(sources.into_iter().collect())
+    }
+}
+
+impl From<Sources> for Vec<Source> {
+    fn from(sources: Sources) -> Self {
+        sources.as_slice().to_vec()
+    }
 }
 
 impl Label {
     /// The label of nothing: no source, public. The neutral element of [`Label::join`].
     pub const fn empty() -> Self {
-        Self { sources: BTreeSet::new(), sensitivity: Sensitivity::Public }
+        Self { sources: Sources(None), sensitivity: Sensitivity::Public }
     }
 
     /// The same sources with at least this sensitivity.
@@ -136,13 +195,13 @@ impl Label {
 
     /// Joins `other` into this label.
     pub fn absorb(&mut self, other: &Self) {
-        self.sources.extend(other.sources.iter().cloned());
+        self.sources.absorb(&other.sources);
         self.sensitivity = self.sensitivity.max(other.sensitivity);
     }
 
     /// The sources in order.
     pub fn sources(&self) -> impl Iterator<Item = &Source> {
-        self.sources.iter()
+        self.sources.as_slice().iter()
     }
 
     /// The sensitivity.
@@ -152,33 +211,33 @@ impl Label {
 
     /// Whether the user is among the sources.
     pub fn has_user(&self) -> bool {
-        self.sources.contains(&Source::User)
+        self.sources.as_slice().binary_search(&Source::User).is_ok()
     }
 
     /// Whether anything from outside is among the sources.
     pub fn is_outside(&self) -> bool {
-        self.sources.iter().any(|s| matches!(s, Source::Outside(_)))
+        self.sources.as_slice().iter().any(|s| matches!(s, Source::Outside(_)))
     }
 
     /// Whether every source is one that `allowed` accepts. An empty label has no
     /// source to vouch for it and is never within anything.
     pub fn within(&self, allowed: impl Fn(&Source) -> bool) -> bool {
-        !self.sources.is_empty() && self.sources.iter().all(allowed)
+        !self.sources.as_slice().is_empty() && self.sources.as_slice().iter().all(allowed)
     }
 }
 
 impl From<Source> for Label {
     fn from(source: Source) -> Self {
-        Self { sources: BTreeSet::from([source]), sensitivity: Sensitivity::Public }
+        Self { sources: Sources(Some(Arc::new([source]))), sensitivity: Sensitivity::Public }
     }
 }
 
 impl fmt::Display for Label {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.sources.is_empty() {
+        if self.sources.as_slice().is_empty() {
             return f.write_str("no source");
         }
-        for (i, source) in self.sources.iter().enumerate() {
+        for (i, source) in self.sources.as_slice().iter().enumerate() {
             f.write_str(if i == 0 { "" } else { " + " })?;
             source.fmt(f)?;
         }
@@ -188,24 +247,68 @@ impl fmt::Display for Label {
 
 impl Encode for Label {
     fn encode(&self, out: &mut Writer) {
-        out.count(self.sources.len());
-        for source in &self.sources {
-            out.value(source);
-        }
-        out.value(&self.sensitivity);
+        out.list(self.sources.as_slice()).value(&self.sensitivity);
     }
 }
 
 impl Decode for Label {
     fn decode(input: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        let mut sources = BTreeSet::new();
+        let mut sources = Vec::new();
         for _ in 0..input.count(1)? {
             let source: Source = input.value()?;
             if sources.last().is_some_and(|last| *last >= source) {
                 return Err(input.invalid("unique sources in ascending order"));
             }
-            sources.insert(source);
+            sources.push(source);
         }
-        Ok(Self { sources, sensitivity: input.value()? })
+        Ok(Self { sources: Sources::of(sources), sensitivity: input.value()? })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn all() -> [Source; 6] {
+        [
+            Source::User,
+            Source::Memory,
+            Source::Agent,
+            Source::Module("m".parse().unwrap()),
+            Source::Module("n".parse().unwrap()),
+            Source::Outside("web".parse().unwrap()),
+        ]
+    }
+
+    fn chosen(bits: u32) -> BTreeSet<Source> {
+        let numbered = all().into_iter().enumerate();
+        numbered.filter(|(i, _)| bits & (1 << i) != 0).map(|(_, source)| source).collect()
+    }
+
+    fn label(sources: &BTreeSet<Source>) -> Label {
+        sources.iter().cloned().fold(Label::empty(), |label, s| label.join(&Label::from(s)))
+    }
+
+    /// Every pair of sets of six sources, against sets.
+    #[test]
+    fn a_join_is_the_union() {
+        for (one, other) in (0..64).flat_map(|one| (0..64).map(move |other| (one, other))) {
+            let (one, other) = (chosen(one), chosen(other));
+            let joined = label(&one).join(&label(&other));
+            let union: BTreeSet<_> = one.union(&other).cloned().collect();
+            assert!(joined.sources().eq(&union), "{one:?} + {other:?} = {joined}");
+            assert_eq!(joined, label(&union), "one label, whatever the way to it");
+            assert_eq!(Label::from_canonical(&joined.to_canonical()).as_ref(), Ok(&joined));
+            let json = serde_json::to_string(&joined).unwrap();
+            assert_eq!(serde_json::from_str::<Label>(&json).unwrap(), joined);
+            assert_eq!(joined.has_user(), union.contains(&Source::User));
+        }
+    }
+
+    #[test]
+    fn sources_out_of_order_are_no_label() {
+        let mut bytes = label(&chosen(0b11)).to_canonical();
+        bytes.swap(4, 5);
+        assert!(matches!(Label::from_canonical(&bytes), Err(DecodeError::Invalid { .. })));
     }
 }

@@ -73,6 +73,9 @@ impl Risk {
     /// The product of two shares, rounded up, so that no risk is rounded away.
     #[must_use]
     pub const fn scale(self, weight: Self) -> Self {
+        if self.0 == 0 {
+            return self;
+        }
         let product = self.0 as u64 * weight.0 as u64;
         Self::saturating(product.div_ceil(Self::MAX.0 as u64))
     }
@@ -82,6 +85,9 @@ impl Risk {
     /// below either.
     #[must_use]
     pub const fn or(self, other: Self) -> Self {
+        if other.0 == 0 {
+            return self;
+        }
         let spared = self.complement().0 as u64 * other.complement().0 as u64;
         let spared = spared / Self::MAX.0 as u64;
         Self::saturating(Self::MAX.0 as u64 - spared)

@@ -118,9 +118,10 @@ impl FixedClock {
         self.0.store(now.0, Ordering::SeqCst);
     }
 
-    /// Moves the clock forwards.
+    /// Moves the clock forwards; it stands at the end of time once it got there.
     pub fn advance_millis(&self, millis: u64) {
-        self.0.fetch_add(millis, Ordering::SeqCst);
+        let later = |now: u64| Some(now.saturating_add(millis));
+        let _before = self.0.fetch_update(Ordering::SeqCst, Ordering::SeqCst, later);
     }
 }
 
@@ -148,6 +149,14 @@ mod tests {
     use alloc::string::ToString;
 
     use super::*;
+
+    #[test]
+    fn a_clock_at_the_end_of_time_stays_there() {
+        let clock = FixedClock::new(Timestamp::from_millis(u64::MAX - 1));
+        clock.advance_millis(5);
+        assert_eq!(clock.now().as_millis(), u64::MAX);
+        assert!(clock.now().to_string().starts_with("584556019-04-03T"));
+    }
 
     #[test]
     fn dates_are_those_of_the_calendar() {

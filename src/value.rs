@@ -62,6 +62,16 @@ impl Value {
         }
     }
 
+    /// Whether it has more than `most` levels; one that is no list or map has one.
+    pub fn is_deeper_than(&self, most: usize) -> bool {
+        let Some(below) = most.checked_sub(1) else { return true };
+        match self {
+            Self::List(items) => items.iter().any(|item| item.is_deeper_than(below)),
+            Self::Map(entries) => entries.values().any(|value| value.is_deeper_than(below)),
+            _ => false,
+        }
+    }
+
     /// The name of the shape, for messages.
     pub const fn shape(&self) -> &'static str {
         match self {

@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use crate::digest::Digest;
 use crate::encode::{Decode, DecodeError, Encode, Reader, Writer, byte_enum};
 use crate::id::{LayerId, ModuleId, RuleId};
+use crate::limits::DETAIL_BYTES;
 
 pub use reason::ReasonCode;
 
@@ -83,12 +84,24 @@ impl Reason {
         self
     }
 
-    /// The same reason with what was found.
+    /// The same reason with what was found. Beyond [`DETAIL_BYTES`] it is cut: what is
+    /// found may be as long as whoever sent it likes, a record may not.
     #[must_use]
     pub fn detail(mut self, detail: impl Into<Box<str>>) -> Self {
-        self.detail = detail.into();
+        let detail = detail.into();
+        self.detail = if detail.len() > DETAIL_BYTES { cut(&detail) } else { detail };
         self
     }
+}
+
+/// The start of a text and `…`, in [`DETAIL_BYTES`] together.
+#[cold]
+fn cut(text: &str) -> Box<str> {
+    let most = DETAIL_BYTES - '…'.len_utf8();
+    let end = (0..=most).rev().find(|end| text.is_char_boundary(*end)).unwrap_or(0);
+    let mut short = String::from(text.get(..end).unwrap_or_default());
+    short.push('…');
+    short.into()
 }
 
 impl From<ReasonCode> for Reason {
@@ -540,6 +553,19 @@ mod tests {
         }
         assert_eq!(vector.bits(), 0x5555);
         assert!(Consensus::from_canonical(&[0b11, 0]).is_err());
+    }
+
+    #[test]
+    fn a_detail_is_cut_between_characters() {
+        let of = |text: &str| Reason::new(ReasonCode::NoRule).detail(text).detail;
+        let whole = "x".repeat(DETAIL_BYTES);
+        assert_eq!(*of(&whole), *whole);
+        for long in ["x".repeat(DETAIL_BYTES + 1), "é€😀".repeat(DETAIL_BYTES)] {
+            let cut = of(&long);
+            let kept = cut.strip_suffix('…').unwrap();
+            assert!(long.starts_with(kept), "{cut}");
+            assert!((DETAIL_BYTES - 3..=DETAIL_BYTES).contains(&cut.len()), "{}", cut.len());
+        }
     }
 
     #[test]

@@ -150,8 +150,88 @@ fn the_command_line_uses_the_public_api_alone() {
     }
 }
 
+/// Names of bounds: of constants that say how much there may be of something.
+fn is_bound(name: &str) -> bool {
+    let parts: Vec<&str> = name.split('_').collect();
+    let ends =
+        ["BYTES", "LIMIT", "LIMITS", "MILLIS", "SECONDS", "DEPTH", "ITEMS", "CHARS", "LEEWAY"];
+    parts.iter().any(|part| ["MAX", "MOST", "LIMIT"].contains(part))
+        || parts.last().is_some_and(|last| ends.contains(last))
+}
+
+/// Every constant of a source text whose name is that of a bound.
+fn bounds(text: &str) -> Vec<String> {
+    let code = text.split("#[cfg(test)]").next().unwrap_or_default();
+    let declared = |line: &str| {
+        let line = line.trim_start();
+        let rest = line.strip_prefix("pub").map_or(line, |rest| {
+            rest.strip_prefix('(')
+                .map_or(rest, |rest| rest.split_once(')').map_or(rest, |(_, r)| r))
+        });
+        let name = rest.trim_start().strip_prefix("const ")?.split(':').next()?.trim();
+        Some(name.to_owned())
+    };
+    code.lines().filter_map(declared).filter(|name| is_bound(name)).collect()
+}
+
+/// Bounds on what comes from outside stand in `src/limits.rs`, each with its reason. These
+/// are none, whatever their names say.
+const NO_BOUNDS: &[(&str, &str, &str)] = &[
+    ("risk.rs", "MAX", "the end of the scale"),
+    ("value.rs", "MAX_SCALE", "part of the number format"),
+    ("value.rs", "MAX_MANTISSA", "part of the number format"),
+    ("governance/token.rs", "CLAIM_BYTES", "the length of a fixed layout"),
+    ("governance/portable/payload.rs", "TIME_BYTES", "the length of a fixed layout"),
+    ("governance/policy.rs", "DEFAULT_TIMEOUT_SECONDS", "a default"),
+    ("routing/router/attempt.rs", "MOST", "how much room is kept for the next route"),
+    ("ssot/memory.rs", "SCRATCH_BYTES", "how much room is kept for the next batch"),
+    ("ssot/redb/committer.rs", "GROUP_BYTES", "how work is grouped"),
+];
+
+#[test]
+fn every_bound_stands_in_limits() {
+    let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut files = Vec::new();
+    sources(&src, &mut files);
+    let mut found = Vec::new();
+    for file in files {
+        let place = file.strip_prefix(&src).unwrap().display().to_string().replace('\\', "/");
+        let tests = place.split('/').any(|part| ["tests", "tests.rs", "testing"].contains(&part));
+        if place == "limits.rs" || tests {
+            continue;
+        }
+        let text = fs::read_to_string(&file).unwrap();
+        found.extend(bounds(&text).into_iter().map(|name| (place.clone(), name)));
+    }
+    let known = |(place, name): &(String, String)| {
+        NO_BOUNDS.iter().any(|(of, known, _)| of == place && known == name)
+    };
+    let wrong: Vec<_> = found.iter().filter(|found| !known(found)).collect();
+    assert!(wrong.is_empty(), "bounds outside of src/limits.rs: {wrong:?}");
+    for (place, name, _) in NO_BOUNDS {
+        let there = found.contains(&((*place).to_owned(), (*name).to_owned()));
+        assert!(there, "{place} has no `{name}` any more");
+    }
+}
+
+/// Every bound has its row in the table of `src/limits.rs`.
+#[test]
+fn every_bound_is_documented() {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/limits.rs");
+    let text = fs::read_to_string(file).unwrap();
+    let constants = text.lines().filter_map(|line| line.strip_prefix("pub const "));
+    let names: Vec<&str> = constants.filter_map(|rest| rest.split(':').next()).collect();
+    assert!(names.len() > 20, "{names:?}");
+    for name in names {
+        let row = format!("//! | [`{name}`]");
+        assert!(text.contains(&row), "`{name}` has no row in the table");
+    }
+}
+
 #[test]
 fn the_check_sees_what_it_must() {
+    let text = "const MAX_X: u8 = 1;\npub const A_BYTES: usize = 2;\n    pub(crate) const B_LIMIT: u8 = 3;\nconst COUNT: u8 = 4;\n#[cfg(test)]\nconst MAX_T: u8 = 5;";
+    assert_eq!(bounds(text), ["MAX_X", "A_BYTES", "B_LIMIT"]);
     let jump = "use crate::governance::Policy;\nfn f() { crate::pipeline::go(); }";
     assert_eq!(violations("safety", jump).len(), 2);
     assert_eq!(violations("safety", "use crate::{memory, risk};").len(), 1);

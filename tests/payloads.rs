@@ -65,7 +65,7 @@ fn routed() -> (MemoryStore, u64, EvidenceBlock, Outcome) {
     let submission = world.catalogue.intent(asked).unwrap().into();
     let routed = world.router.route(&mut desk, submission).unwrap();
     let outcome = routed.outcome.unwrap();
-    (world.router.into_store(), routed.index, routed.evidence, outcome)
+    (world.router.into_store(), routed.index, *routed.evidence, outcome)
 }
 
 #[test]

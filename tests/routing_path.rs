@@ -70,7 +70,7 @@ fn irm_6_a_whole_intent_leaves_all_eight_fields() {
     let record = all.iter().find(|r| r.digest() == routed.record).unwrap();
     assert_eq!(record.kind(), RecordKind::EvidenceBlock);
     assert_eq!(record.index(), routed.index);
-    assert_eq!(&EvidenceBlock::from_canonical(record.body()).unwrap(), block);
+    assert_eq!(&EvidenceBlock::from_canonical(record.body()).unwrap(), &**block);
     assert_eq!(record.stream().to_string(), "/ssot/intent/routing/s-1", "IRM-6.9, D-29");
 
     assert!(block.routing_id.is_some(), "IRM-6.1");

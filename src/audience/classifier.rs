@@ -299,6 +299,19 @@ impl Classifier {
         self.digest
     }
 
+    /// The class alone: what [`Classifier::classify`] finds, without the reasons and
+    /// without an allocation.
+    pub fn verdict(&self, profile: &Profile) -> ClassVerdict {
+        let class = if self.a.met(profile) {
+            Class::A
+        } else if self.b.met(profile) {
+            Class::B
+        } else {
+            Class::C
+        };
+        ClassVerdict { class, digest: self.digest }
+    }
+
     /// Classifies a subject. The reasons say what keeps it from each better class.
     pub fn classify(&self, profile: &Profile) -> Classification {
         let mut reasons = Vec::new();
@@ -351,7 +364,8 @@ impl Criteria {
         ]
     }
 
-    fn shortfalls(&self, class: Class, profile: &Profile, out: &mut Vec<Shortfall>) {
+    /// Every criterion with what it asks for and what was found.
+    fn compared(&self, profile: &Profile) -> impl Iterator<Item = (Criterion, u32, u32)> + use<> {
         let found = [
             profile.identity_strength.ppm(),
             profile.consent as u32,
@@ -360,18 +374,24 @@ impl Criteria {
             profile.age_days,
             profile.risk.ppm(),
         ];
-        out.extend(
-            self.numbers()
-                .into_iter()
-                .zip(found)
-                .filter(|((criterion, required), found)| !criterion.meets(*found, *required))
-                .map(|((criterion, required), found)| Shortfall {
-                    class,
-                    criterion,
-                    required,
-                    found,
-                }),
-        );
+        let numbers = self.numbers().into_iter().zip(found);
+        numbers.map(|((criterion, required), found)| (criterion, required, found))
+    }
+
+    fn met(&self, profile: &Profile) -> bool {
+        self.compared(profile).all(|(criterion, required, found)| criterion.meets(found, required))
+    }
+
+    fn shortfalls(&self, class: Class, profile: &Profile, out: &mut Vec<Shortfall>) {
+        let missed = self.compared(profile);
+        let missed =
+            missed.filter(|(criterion, required, found)| !criterion.meets(*found, *required));
+        out.extend(missed.map(|(criterion, required, found)| Shortfall {
+            class,
+            criterion,
+            required,
+            found,
+        }));
     }
 }
 

@@ -5,7 +5,7 @@ use alloc::collections::BTreeMap;
 use alloc::string::String;
 
 use crate::intent::Argument;
-use crate::limits::{OUTPUT_BYTES, VALUE_DEPTH, VALUE_ITEMS};
+use crate::limits::Limits;
 use crate::provenance::Label;
 use crate::value::{Decimal, Value};
 
@@ -226,12 +226,12 @@ impl IntoOutput for String {
     }
 }
 
-/// Whether a value can stand in a record: its size, items and nesting are within
-/// [`crate::limits`].
-pub(super) fn is_within_limits(value: &Value) -> bool {
-    let mut bytes = OUTPUT_BYTES;
-    let mut items = VALUE_ITEMS;
-    spend(value, VALUE_DEPTH, &mut bytes, &mut items).is_some()
+/// Whether an output can stand in a record: its size, items and nesting are within
+/// the limits.
+pub(super) fn is_within(value: &Value, limits: &Limits) -> bool {
+    let mut bytes = limits.output_bytes();
+    let mut items = limits.value_items();
+    spend(value, limits.value_depth(), &mut bytes, &mut items).is_some()
 }
 
 /// Takes what `value` costs from the budgets; `None` when one is spent. The cost in
@@ -268,6 +268,11 @@ mod tests {
 
     use super::*;
     use crate::encode::Encode as _;
+    use crate::limits::{OUTPUT_BYTES, VALUE_DEPTH, VALUE_ITEMS};
+
+    fn is_within_limits(value: &Value) -> bool {
+        is_within(value, &Limits::DEFAULT)
+    }
 
     #[test]
     fn budgets_are_those_of_the_encoding() {

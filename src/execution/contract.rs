@@ -136,12 +136,12 @@ impl<'a> Call<'a> {
     }
 
     /// Whom it is done for.
-    pub const fn subject(&self) -> &'a SubjectId {
+    pub fn subject(&self) -> &'a SubjectId {
         self.intent().subject()
     }
 
     /// The session it belongs to.
-    pub const fn session(&self) -> &'a SessionId {
+    pub fn session(&self) -> &'a SessionId {
         self.intent().session()
     }
 
@@ -150,7 +150,7 @@ impl<'a> Call<'a> {
     }
 
     /// The Intent Hash.
-    pub const fn intent_hash(&self) -> Digest {
+    pub fn intent_hash(&self) -> Digest {
         self.intent().hash()
     }
 

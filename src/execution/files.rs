@@ -58,15 +58,12 @@ use crate::digest::{Digest, Domain};
 use crate::encode::{Encode, Writer};
 use crate::files::{FileError, read_toml};
 use crate::id::{KindId, LayerId, ModuleId};
-use crate::limits::OUTPUT_BYTES;
+use crate::limits::{OUTPUT_BYTES, PROCESS_MILLIS};
 use crate::value::Value;
 use crate::verdict::CapabilityTier;
 
 /// The version of the file's form.
 pub const MODULES_VERSION: &str = "1.0";
-
-/// Longest time limit of a program: one day.
-const TIME_LIMIT_MILLIS: u64 = 86_400_000;
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -383,10 +380,10 @@ fn work(row: RawModule, whole: &Range<usize>) -> Result<Work, At> {
         };
     }
     let time_limit = row.time_limit_ms.ok_or_else(|| missing("time_limit_ms", "process"))?;
-    if !(1..=TIME_LIMIT_MILLIS).contains(time_limit.get_ref()) {
+    if !(1..=PROCESS_MILLIS).contains(time_limit.get_ref()) {
         let found = time_limit.get_ref();
         let message = alloc::format!(
-            "expected 1 to {TIME_LIMIT_MILLIS} milliseconds, found {found} (in `time_limit_ms`)"
+            "expected 1 to {PROCESS_MILLIS} milliseconds, found {found} (in `time_limit_ms`)"
         );
         return Err((time_limit.span(), message));
     }

@@ -35,6 +35,7 @@ use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
 use alloc::string::ToString as _;
 use alloc::vec::Vec;
+use core::fmt;
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -52,8 +53,8 @@ use crate::time::Timestamp;
 use crate::value::Value;
 use crate::verdict::{Reason, ReasonCode, SafetyMode};
 
-/// An effect to deliver.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// An effect to deliver. `Debug` does not show its arguments.
+#[derive(Clone, PartialEq, Eq)]
 pub struct Delivery {
     /// The effect's key: hand it on, so that the other system can recognise it.
     pub key: IdempotencyKey,
@@ -71,6 +72,18 @@ pub struct Delivery {
     pub mode: SafetyMode,
     /// The arguments that were not taken away, as a map.
     pub arguments: Value,
+}
+
+impl fmt::Debug for Delivery {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Delivery")
+            .field("key", &self.key)
+            .field("accepted", &self.accepted)
+            .field("kind", &self.kind)
+            .field("subject", &self.subject)
+            .field("session", &self.session)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Delivery {

@@ -45,6 +45,8 @@ use crate::provenance::{Label, Source};
 use crate::value::Value;
 use crate::verdict::{CapabilityTier, Reason, ReasonCode, SafetyMode};
 
+pub use crate::limits::PROCESS_MILLIS as TIME_LIMIT_MILLIS;
+
 mod attempts;
 mod child;
 
@@ -110,9 +112,6 @@ pub enum ProcessError {
     #[error(transparent)]
     Journal(#[from] JournalError),
 }
-
-/// Longest time limit: one day.
-pub const TIME_LIMIT_MILLIS: u64 = 86_400_000;
 
 /// A program as a module.
 #[derive(Debug)]

@@ -10,7 +10,7 @@ use core::fmt;
 
 use hashbrown::HashMap;
 
-use super::arguments::is_within_limits;
+use super::arguments::is_within;
 use super::markers::{permits, suffices};
 use super::{
     Admission, Call, Contract, ContractError, Execution, ExecutionEngine, FromArguments as _,
@@ -21,6 +21,7 @@ use crate::digest::{Digest, Domain};
 use crate::encode::Writer;
 use crate::id::ModuleId;
 use crate::intent::Intent;
+use crate::limits::Limits;
 use crate::provenance::{Label, Source};
 use crate::verdict::{Reason, ReasonCode, SafetyMode, Vote};
 
@@ -97,12 +98,20 @@ struct Entry {
 #[derive(Default)]
 pub struct Registry {
     entries: HashMap<ModuleId, Entry>,
+    limits: Limits,
 }
 
 impl Registry {
     /// Without modules.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// Under lower bounds on what modules give back.
+    #[must_use]
+    pub fn within(mut self, limits: &Limits) -> Self {
+        self.limits = self.limits.and(limits);
+        self
     }
 
     /// Adds a module.
@@ -219,6 +228,11 @@ impl ExecutionEngine for Registry {
         }
         let call = Call::new(job);
         match guarded(|| entry.module.run(&call)) {
+            Execution::Done(output) if !is_within(&output.value, &self.limits) => {
+                let reason = Reason::new(ReasonCode::OutputInvalid);
+                let detail = "the effect took place, its output is too large";
+                Execution::Unknown(reason.detail(detail))
+            }
             Execution::Done(output) => labelled(entry, &call, job.intent, output),
             other => other,
         }
@@ -227,6 +241,10 @@ impl ExecutionEngine for Registry {
     fn reconcile(&self, module: &ModuleId, key: IdempotencyKey) -> Reconciled {
         let Some(entry) = self.entries.get(module) else { return Reconciled::Unknown };
         match entry.module.reconcile(key) {
+            // What took place took place; an output that no record can hold is lost.
+            Reconciled::Happened(Some(output)) if !is_within(&output.value, &self.limits) => {
+                Reconciled::Happened(None)
+            }
             Reconciled::Happened(Some(output)) => {
                 let label = output.label.join(&entry.label);
                 Reconciled::Happened(Some(Output { value: output.value, label }))
@@ -239,10 +257,6 @@ impl ExecutionEngine for Registry {
 /// Joins what flowed into the output: its own label, the module, the arguments, and
 /// the outside source that the intent's kind reads.
 fn labelled(entry: &Entry, call: &Call<'_>, intent: &Intent, output: Output) -> Execution {
-    if !is_within_limits(&output.value) {
-        let reason = Reason::new(ReasonCode::OutputInvalid);
-        return Execution::Unknown(reason.detail("the effect took place, its output is too large"));
-    }
     let mut label = output.label.join(&entry.label);
     for (_, argument) in call.arguments().iter() {
         label.absorb(&argument.label);

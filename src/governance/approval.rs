@@ -13,13 +13,11 @@ use crate::digest::Digest;
 use crate::governance::review::{GovernanceDecision, Matter, ReviewError, Sitting};
 use crate::governance::{Approval, ApprovalRequest, Authority, GovernanceInput};
 use crate::id::{Name, PrincipalId};
+use crate::limits::SHOWN_CHARS;
 use crate::provenance::Sensitivity;
 use crate::time::Timestamp;
 use crate::value::Value;
 use crate::verdict::{Reason, ReasonCode};
-
-/// Longest value shown in full, in characters; a longer one says how much is left out.
-const SHOWN: usize = 2000;
 
 /// The question put to an approver.
 pub(super) fn question(input: &GovernanceInput<'_>, role: &Name, reasons: &[Reason]) -> Box<str> {
@@ -58,9 +56,9 @@ pub(super) fn question(input: &GovernanceInput<'_>, role: &Name, reasons: &[Reas
 fn shown(value: &Value) -> String {
     let text = format!("{value}");
     let length = text.chars().count();
-    let mut out = plain(&text.chars().take(SHOWN).collect::<String>());
-    if length > SHOWN {
-        let _ = write!(out, "... and {} more characters", length - SHOWN);
+    let mut out = plain(&text.chars().take(SHOWN_CHARS).collect::<String>());
+    if length > SHOWN_CHARS {
+        let _ = write!(out, "... and {} more characters", length - SHOWN_CHARS);
     }
     out
 }

@@ -24,7 +24,7 @@ pub const DEFAULT_TIMEOUT_SECONDS: u64 = 900;
 #[non_exhaustive]
 pub enum PolicyError {
     /// No version.
-    #[error("expected a version that is not empty")]
+    #[error("expected a version that is a name, of 1 to 200 bytes")]
     Version,
     /// Two rules of one id.
     #[error("expected one rule `{id}`, found two")]
@@ -138,7 +138,7 @@ impl Policy {
     /// [`PolicyError`]: no version, an id used twice, a rule that lacks a part or would
     /// fail open, approver roles without an order.
     pub fn new(mut parts: PolicyParts) -> Result<Self, PolicyError> {
-        if parts.version.trim().is_empty() {
+        if Name::new(&parts.version).is_err() {
             return Err(PolicyError::Version);
         }
         parts.rules.sort_by(|a, b| a.id.cmp(&b.id));

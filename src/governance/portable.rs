@@ -55,7 +55,6 @@ use zeroize::Zeroizing;
 
 use crate::governance::token::{ApprovalToken, TokenMint};
 use crate::id::Name;
-use crate::limits::TOKEN_BYTES;
 use crate::time::Timestamp;
 
 pub use error::PortableError;
@@ -142,8 +141,9 @@ impl TokenMint {
         now: Timestamp,
         seen: &mut G,
     ) -> Result<ApprovalToken, PortableError> {
-        if text.len() > TOKEN_BYTES {
-            return Err(PortableError::Size { limit: TOKEN_BYTES, found: text.len() });
+        let limit = trust.limits().token_bytes();
+        if text.len() > limit {
+            return Err(PortableError::Size { limit, found: text.len() });
         }
         header(text)?;
         let shape = |found| PortableError::Shape { found };

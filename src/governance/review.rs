@@ -114,6 +114,15 @@ pub enum ReviewError {
         /// The time.
         found: Timestamp,
     },
+    /// The clock stands before the question: it went back, and nothing can be said of
+    /// when the question ends.
+    #[error("expected a time from {asked_at} on, when it was asked for, found {found}")]
+    TooEarly {
+        /// When it was asked for.
+        asked_at: Timestamp,
+        /// The time.
+        found: Timestamp,
+    },
     /// HOLD is left for BASE or RESTRICTED alone.
     #[error("expected a release to BASE or RESTRICTED, found {found}")]
     Release {

@@ -21,7 +21,6 @@
 //! INVARIANT (one use): a nonce is never handed to a mint twice; the route's evidence
 //! record holds the id, and the session's stream holds one record per route.
 
-use alloc::vec::Vec;
 use core::fmt;
 
 use serde::{Deserialize, Serialize};
@@ -30,7 +29,7 @@ use zeroize::{Zeroize as _, Zeroizing};
 
 use crate::audience::state::State;
 use crate::digest::{Digest, Domain};
-use crate::encode::{Decode, DecodeError, Encode, Reader, Writer};
+use crate::encode::{Decode, DecodeError, Encode, Fixed, Reader, Writer};
 use crate::intent::RoutingId;
 use crate::time::Timestamp;
 use crate::verdict::SafetyMode;
@@ -57,10 +56,14 @@ pub struct TokenClaims {
 }
 
 impl TokenClaims {
-    fn to_bytes(self) -> Vec<u8> {
-        let mut out = Writer::with_capacity(CLAIM_BYTES);
-        out.u8(VERSION).value(&self.routing_id).digest(&self.table).value(&self.state);
-        out.value(&self.mode).value(&self.expires_at).raw(&self.nonce);
+    fn to_bytes(self) -> [u8; CLAIM_BYTES] {
+        let mut out = Fixed::<CLAIM_BYTES>::new();
+        out.put(&[VERSION])
+            .put(self.routing_id.digest().as_bytes())
+            .put(self.table.as_bytes())
+            .put(&[self.state.to_byte(), self.mode.to_byte()])
+            .put(&self.expires_at.as_millis().to_le_bytes())
+            .put(&self.nonce);
         out.into_bytes()
     }
 }
@@ -72,11 +75,16 @@ pub struct TokenMint {
 
 impl TokenMint {
     /// A mint with this secret, which the caller took from a good source of randomness.
-    pub fn new(mut secret: [u8; 32]) -> Self {
-        let mut derived = *Domain::Token.hash(&secret).as_bytes();
-        let key = Zeroizing::new(derived);
+    /// A secret that is handed over in [`Zeroizing`] is not copied on the way.
+    pub fn new(secret: impl Into<Zeroizing<[u8; 32]>>) -> Self {
+        let secret: Zeroizing<[u8; 32]> = secret.into();
+        let mut hasher = blake3::Hasher::new_derive_key(Domain::Token.context());
+        hasher.update(&*secret);
+        let mut derived = hasher.finalize();
+        hasher.zeroize();
+        let mut key = Zeroizing::new([0; 32]);
+        key.copy_from_slice(derived.as_bytes());
         derived.zeroize();
-        secret.zeroize();
         Self { key }
     }
 
@@ -238,11 +246,23 @@ impl Redeemed {
 }
 
 /// The Governance Token of a Routing Evidence Block (IRM-6.4): 16 bytes id, 32 bytes tag.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+///
+/// Two are compared in constant time: that a tag is in the log does not tell how it was
+/// found.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 pub struct GovernanceToken {
     id: [u8; 16],
     tag: Digest,
 }
+
+impl PartialEq for GovernanceToken {
+    fn eq(&self, other: &Self) -> bool {
+        let tags = self.tag.as_bytes().ct_eq(other.tag.as_bytes());
+        bool::from(self.id.ct_eq(&other.id) & tags)
+    }
+}
+
+impl Eq for GovernanceToken {}
 
 impl GovernanceToken {
     /// The token's id: its nonce.
@@ -258,7 +278,8 @@ impl GovernanceToken {
     /// Whether the mint made this token for these claims: what an auditor who holds the
     /// key can ask of a record.
     pub fn vouched(&self, mint: &TokenMint, claims: &TokenClaims) -> bool {
-        bool::from(mint.tag(claims).ct_eq(self.tag.as_bytes())) && claims.nonce == self.id
+        let tags = mint.tag(claims).ct_eq(self.tag.as_bytes());
+        bool::from(claims.nonce.ct_eq(&self.id) & tags)
     }
 }
 

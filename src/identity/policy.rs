@@ -38,11 +38,11 @@ use crate::identity::{IdentityError, PrincipalKind, Scopes};
 use crate::risk::Risk;
 use crate::time::Timestamp;
 
+pub use crate::limits::LEEWAY_MILLIS as MAX_LEEWAY_MS;
+
 #[cfg(feature = "files")]
 mod file;
 
-/// The largest leeway between clocks, in milliseconds.
-pub const MAX_LEEWAY_MS: u64 = 300_000;
 const LEEWAY_MS: u64 = 30_000;
 const TOKEN_AGE_MS: u64 = 900_000;
 const SESSION_MS: u64 = 28_800_000;

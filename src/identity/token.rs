@@ -32,7 +32,7 @@ use jsonwebtoken::{Algorithm, Validation};
 
 use crate::identity::claims::VerifiedClaims;
 use crate::identity::{IdentityError, IdentityPolicy};
-use crate::limits::TOKEN_BYTES;
+use crate::limits::Limits;
 use crate::time::Timestamp;
 use keys::Key;
 pub use payload::strength;
@@ -45,6 +45,7 @@ mod tests;
 /// Verifies tokens against the keys of one key set.
 pub struct TokenVerifier {
     keys: Vec<Key>,
+    limits: Limits,
 }
 
 impl fmt::Debug for TokenVerifier {
@@ -63,7 +64,14 @@ impl TokenVerifier {
     /// private key, an ill-formed or short one (RSA below 2048 bits), one id twice,
     /// or no usable key.
     pub fn from_jwks(text: &str) -> Result<Self, IdentityError> {
-        keys::read(text).map(|keys| Self { keys })
+        keys::read(text).map(|keys| Self { keys, limits: Limits::DEFAULT })
+    }
+
+    /// Under lower bounds on a token's size and its delegation chain.
+    #[must_use]
+    pub const fn within(mut self, limits: &Limits) -> Self {
+        self.limits = self.limits.and(limits);
+        self
     }
 
     /// The ids of the keys, in the order of the set.
@@ -82,8 +90,9 @@ impl TokenVerifier {
         now: Timestamp,
         policy: &IdentityPolicy,
     ) -> Result<VerifiedClaims, IdentityError> {
-        if token.len() > TOKEN_BYTES {
-            return Err(IdentityError::TokenSize { limit: TOKEN_BYTES, found: token.len() });
+        let limit = self.limits.token_bytes();
+        if token.len() > limit {
+            return Err(IdentityError::TokenSize { limit, found: token.len() });
         }
         let header = jsonwebtoken::decode_header(token).map_err(|error| shape(error.kind()))?;
         if header.crit.is_some() {
@@ -115,7 +124,7 @@ impl TokenVerifier {
             }
             _ => IdentityError::Signature { key: key.id.clone() },
         })?;
-        let claims = payload.claims.into_claims(policy)?;
+        let claims = payload.claims.into_claims(policy, self.limits.delegation_links())?;
         policy.fresh(&claims, now, now)?;
         policy.standing(&claims)?;
         Ok(VerifiedClaims::verified(claims))

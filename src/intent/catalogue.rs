@@ -41,13 +41,11 @@ use crate::encode::{DecodeError, Encode, Writer};
 use crate::id::{KindId, Name};
 use crate::intent::schema::{ArgumentCheck, Shapes, Violation, short};
 use crate::intent::{Intent, Kind, Request};
+use crate::limits::{INTENT_BYTES, INTENT_ITEMS, TEXT_BYTES, VALUE_DEPTH};
 use crate::verdict::{CapabilityTier, Reason, ReasonCode, SafetyFlags};
 
 #[cfg(feature = "files")]
 mod file;
-
-/// Most items a request may carry: arguments, facts read.
-const ITEMS: usize = 4096;
 
 /// Why a request is no intent of the catalogue (D-21).
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -291,9 +289,19 @@ impl Catalogue {
         for (what, found) in
             [("arguments", request.arguments.len()), ("facts read", request.reads.len())]
         {
-            if found > ITEMS {
-                return Err(IntentError::Limit { what, limit: ITEMS, found });
+            if found > INTENT_ITEMS {
+                return Err(IntentError::Limit { what, limit: INTENT_ITEMS, found });
             }
+        }
+        let objective = request.objective.text().len();
+        if objective > TEXT_BYTES {
+            let (what, limit) = ("bytes of objective", TEXT_BYTES);
+            return Err(IntentError::Limit { what, limit, found: objective });
+        }
+        // What is deeper could be written and never be read again.
+        if request.arguments.values().any(|argument| argument.value.is_deeper_than(VALUE_DEPTH)) {
+            let (what, limit) = ("levels of nesting", VALUE_DEPTH);
+            return Err(IntentError::Limit { what, limit, found: VALUE_DEPTH + 1 });
         }
         let Some(entry) = self.kinds.get(&*request.kind) else {
             let nearest = self.nearest(&request.kind);
@@ -302,7 +310,12 @@ impl Catalogue {
         entry.check.check(&request.arguments).map_err(|Violation { path, expected, found }| {
             IntentError::Schema { kind: entry.kind.id.clone(), path, expected, found }
         })?;
-        Ok(Intent::assemble(Arc::clone(&entry.kind), self.digest, request))
+        let intent = Intent::assemble(Arc::clone(&entry.kind), self.digest, request);
+        let found = intent.canonical().len();
+        if found > INTENT_BYTES {
+            return Err(IntentError::Limit { what: "canonical bytes", limit: INTENT_BYTES, found });
+        }
+        Ok(intent)
     }
 
     /// The kinds, in name order.

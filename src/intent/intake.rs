@@ -79,7 +79,7 @@ impl Submission {
     }
 
     /// The intent's hash, or the digest of the bytes that are none.
-    pub const fn digest(&self) -> Digest {
+    pub fn digest(&self) -> Digest {
         match self {
             Self::Intent(intent) => intent.hash(),
             Self::Malformed(malformed) => malformed.digest,
@@ -87,7 +87,7 @@ impl Submission {
     }
 
     /// Whom it is for, where that is known.
-    pub const fn subject(&self) -> Option<&SubjectId> {
+    pub fn subject(&self) -> Option<&SubjectId> {
         match self {
             Self::Intent(intent) => Some(intent.subject()),
             Self::Malformed(malformed) => malformed.subject.as_ref(),
@@ -95,7 +95,7 @@ impl Submission {
     }
 
     /// The session it belongs to, where that is known.
-    pub const fn session(&self) -> Option<&SessionId> {
+    pub fn session(&self) -> Option<&SessionId> {
         match self {
             Self::Intent(intent) => Some(intent.session()),
             Self::Malformed(malformed) => malformed.session.as_ref(),

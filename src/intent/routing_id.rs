@@ -15,7 +15,7 @@ use core::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::digest::{Digest, Domain};
-use crate::encode::{Decode, DecodeError, Encode, Reader, Writer};
+use crate::encode::{Decode, DecodeError, Encode, Fixed, Reader, Writer};
 use crate::id::SnapshotId;
 use crate::verdict::{Consensus, SafetyFlags};
 
@@ -37,18 +37,13 @@ pub struct RoutingComponents {
 impl RoutingComponents {
     /// The canonical bytes.
     pub fn to_bytes(&self) -> [u8; 102] {
-        let mut out = [0; 102];
-        let flags = self.flags.bits().to_le_bytes();
-        let consensus = self.consensus.bits().to_le_bytes();
-        let parts = (self.intent.as_bytes().iter())
-            .chain(self.objective.as_bytes())
-            .chain(self.snapshot.digest_bytes())
-            .chain(&flags)
-            .chain(&consensus);
-        for (to, from) in out.iter_mut().zip(parts) {
-            *to = *from;
-        }
-        out
+        let mut out = Fixed::<102>::new();
+        out.put(self.intent.as_bytes())
+            .put(self.objective.as_bytes())
+            .put(self.snapshot.digest_bytes())
+            .put(&self.flags.bits().to_le_bytes())
+            .put(&self.consensus.bits().to_le_bytes());
+        out.into_bytes()
     }
 
     /// The Routing ID.

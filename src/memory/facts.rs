@@ -35,6 +35,7 @@ use alloc::vec::Vec;
 use crate::digest::Digest;
 use crate::encode::DecodeError;
 use crate::id::{FactKey, Name, SnapshotId, SubjectId};
+use crate::limits::VALUE_DEPTH;
 use crate::provenance::{Label, Source};
 use crate::ssot::record::{Head, Record, RecordKind, StreamId, StreamKind};
 use crate::time::Timestamp;
@@ -44,10 +45,7 @@ pub use record::{FACT_VERSION, FactRecord, NewFact};
 
 mod record;
 
-/// Most keys of one subject, withdrawn ones included.
-pub const MAX_KEYS: usize = 65_536;
-/// Most facts under one key, one per context.
-pub const MAX_CONTEXTS: usize = 64;
+pub use crate::limits::{FACT_CONTEXTS as MAX_CONTEXTS, FACT_KEYS as MAX_KEYS};
 
 /// One fact as it stands now.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -242,6 +240,32 @@ impl Facts {
         Ok(())
     }
 
+    /// Whether [`Facts::apply_fact`] would take this record. Ask before it is made
+    /// durable: a record that is in the stream and cannot be taken ends its replay.
+    ///
+    /// # Errors
+    /// [`FactsError::Version`] or [`FactsError::Limit`].
+    pub fn admits(&self, record: &FactRecord) -> Result<(), FactsError> {
+        let FactRecord { key, version, value, context, .. } = record;
+        let slot = self.keys.get(key);
+        let expected = slot.map_or(0, |slot| slot.version).saturating_add(1);
+        if *version != expected {
+            return Err(FactsError::Version { key: key.clone(), expected, found: *version });
+        }
+        let beyond = |what, limit| Err(FactsError::Limit { what, limit, key: key.clone() });
+        if value.as_ref().is_some_and(|value| value.is_deeper_than(VALUE_DEPTH)) {
+            return beyond("levels in the value of a fact", VALUE_DEPTH);
+        }
+        if slot.is_none() && self.keys.len() >= MAX_KEYS {
+            return beyond("fact keys", MAX_KEYS);
+        }
+        let full = slot.filter(|slot| slot.facts.len() >= MAX_CONTEXTS && value.is_some());
+        if full.is_some_and(|slot| slot.facts.iter().all(|fact| fact.context != *context)) {
+            return beyond("contexts of one fact", MAX_CONTEXTS);
+        }
+        Ok(())
+    }
+
     /// The record that would write this fact next.
     pub fn record(&self, new: NewFact) -> FactRecord {
         let version = self.version(&new.key).unwrap_or(0).saturating_add(1);
@@ -324,22 +348,11 @@ impl Facts {
     }
 
     fn write(&mut self, record: FactRecord, at: Timestamp) -> Result<(), FactsError> {
+        self.admits(&record)?;
         let FactRecord { key, version, value, label, context, expires_at } = record;
         let slot = self.keys.get(&key);
-        let expected = slot.map_or(0, |slot| slot.version).saturating_add(1);
-        if version != expected {
-            return Err(FactsError::Version { key, expected, found: version });
-        }
         let place = slot
             .map_or(Err(0), |slot| slot.facts.binary_search_by(|fact| fact.context.cmp(&context)));
-        if slot.is_none() && self.keys.len() >= MAX_KEYS {
-            return Err(FactsError::Limit { what: "fact keys", limit: MAX_KEYS, key });
-        }
-        let full = slot.is_some_and(|slot| slot.facts.len() >= MAX_CONTEXTS);
-        if full && place.is_err() && value.is_some() {
-            let what = "contexts of one fact";
-            return Err(FactsError::Limit { what, limit: MAX_CONTEXTS, key });
-        }
         if let (Ok(_), Some(old)) = (place, slot.and_then(|slot| slot.facts.get(place.ok()?))) {
             let old = Arc::clone(&old.value);
             self.forget(&old, &key, context.as_ref());

@@ -14,12 +14,10 @@ use crate::provenance::{Label, Source};
 use crate::time::Timestamp;
 use crate::verdict::Verdict;
 
-/// How many outcomes a session remembers one by one.
-pub const OUTCOMES: usize = 32;
-/// How many sources the context label names. Further ones are remembered together
-/// as the outside source [`FURTHER`], the least trusted there is.
-pub const SOURCES: usize = 256;
-/// What stands for sources beyond [`SOURCES`].
+pub use crate::limits::{SESSION_OUTCOMES as OUTCOMES, SESSION_SOURCES as SOURCES};
+
+/// What stands for sources beyond [`SOURCES`]: they are remembered together as this
+/// outside source, the least trusted there is.
 pub const FURTHER: &str = "further sources";
 
 /// One outcome as a session remembers it; all of it can be read from its records.

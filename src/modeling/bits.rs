@@ -31,7 +31,7 @@ impl Bits {
 
     /// The surprise of an event of probability `part / whole`; nothing when `part`
     /// is not smaller, and `part` counts as at least 1.
-    pub const fn surprise(part: u64, whole: u64) -> Self {
+    pub fn surprise(part: u64, whole: u64) -> Self {
         let part = if part == 0 { 1 } else { part };
         Self(log2(whole).saturating_sub(log2(part)))
     }
@@ -66,23 +66,102 @@ impl fmt::Display for Bits {
 }
 
 /// The binary logarithm in units of 2^-16, rounded down; 0 for 0.
-pub const fn log2(number: u64) -> u32 {
+///
+/// A short series gives the digits at once, to within 2^-34. Where that leaves open on
+/// which side of a unit the value lies, and only there, [`by_digits`] decides, so the two
+/// always agree.
+pub fn log2(number: u64) -> u32 {
     let Some(whole) = number.checked_ilog2() else { return 0 };
-    // The mantissa in [1, 2), one bit before the point and 63 behind it.
-    let mut mantissa = number << (63 - whole);
+    let close = by_series(number << (63 - whole));
+    let beyond = close & (LOWER - 1);
+    if !(OPEN..=LOWER - OPEN).contains(&beyond) {
+        return (whole << FRACTION) | by_digits(number << (63 - whole), FRACTION);
+    }
+    let fraction = (close >> (SERIES - FRACTION)) as u32;
+    (whole << FRACTION) | fraction
+}
+
+/// The fraction of a logarithm, digit by digit: that of a mantissa in [1, 2), one bit
+/// before the point and 63 behind it.
+#[expect(clippy::cast_possible_truncation, reason = "below 2^64 after the shift")]
+const fn by_digits(mut mantissa: u64, digits: u32) -> u32 {
     let mut fraction = 0;
     let mut digit = 0;
-    while digit < FRACTION {
+    while digit < digits {
         let square = mantissa as u128 * mantissa as u128;
         let carry = square >> 127;
-        #[expect(clippy::cast_possible_truncation, reason = "below 2^64 after the shift")]
-        {
-            mantissa = (square >> (63 + carry)) as u64;
-            fraction = (fraction << 1) | carry as u32;
-        }
+        mantissa = (square >> (63 + carry)) as u64;
+        fraction = (fraction << 1) | carry as u32;
         digit += 1;
     }
-    (whole << FRACTION) | fraction
+    fraction
+}
+
+/// Fraction bits of [`by_series`].
+const SERIES: u32 = 48;
+/// One unit of 2^-16 in units of [`by_series`].
+const LOWER: u64 = 1 << (SERIES - FRACTION);
+/// How close to a unit the series leaves the digit open: 2^-34, four times its error.
+const OPEN: u64 = 1 << (SERIES - 34);
+/// 1 / ln 2 with 62 bits behind the point.
+const PER_NEPER: i128 = 0x5c55_1d94_ae0b_f85d;
+
+/// For each of 128 parts of [1, 2): about the reciprocal of its middle with 63 bits behind
+/// the point, and minus the logarithm of just that reciprocal with 48.
+#[expect(
+    clippy::indexing_slicing,
+    clippy::cast_possible_truncation,
+    reason = "evaluated at compile time, where each would be an error"
+)]
+const PARTS: [(u64, u64); 128] = {
+    let mut parts = [(0, 0); 128];
+    let mut part = 0;
+    while part < 128 {
+        // The middle is (257 + 2 part) / 256.
+        let reciprocal = ((1_u128 << 71) / (257 + 2 * part as u128)) as u64;
+        // It is in [1/2, 1): twice it is a mantissa, and minus its logarithm is 1 - log2.
+        let high = by_digits(reciprocal << 1, 24) as u64;
+        let rest = after(reciprocal << 1, 24);
+        let low = by_digits(rest, 24) as u64;
+        parts[part] = (reciprocal, (1 << SERIES) - ((high << 24) | low));
+        part += 1;
+    }
+    parts
+};
+
+/// The mantissa that is left after so many digits of [`by_digits`].
+#[expect(clippy::cast_possible_truncation, reason = "below 2^64 after the shift")]
+const fn after(mut mantissa: u64, digits: u32) -> u64 {
+    let mut digit = 0;
+    while digit < digits {
+        let square = mantissa as u128 * mantissa as u128;
+        mantissa = (square >> (63 + (square >> 127))) as u64;
+        digit += 1;
+    }
+    mantissa
+}
+
+/// The fraction of a logarithm with 48 bits behind the point, off by less than 2^-36:
+/// the part's own logarithm and `ln(1 + e) = e - e²/2 + e³/3 - e⁴/4` for what is left,
+/// with `|e| <= 2^-8`.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_possible_wrap,
+    reason = "each is bounded by the part's width, see the comments"
+)]
+fn by_series(mantissa: u64) -> u64 {
+    static TABLE: [(u64, u64); 128] = PARTS;
+    let (reciprocal, own) = TABLE.get((mantissa >> 56) as usize & 127).copied().unwrap_or_default();
+    let left = ((u128::from(mantissa) * u128::from(reciprocal)) >> 63) as u64;
+    // Below 2^40 in size; in its short form below 2^24.
+    let e = (left.wrapping_sub(1 << 63) as i64) >> 15;
+    let short = e >> 16;
+    let square = (short * short) >> 16;
+    let cube = ((square >> 16) * short) >> 16;
+    let fourth = ((square >> 16) * (square >> 16)) >> 16;
+    let nepers = e - square / 2 + cube / 3 - fourth / 4;
+    let bits = ((i128::from(nepers) * PER_NEPER) >> 62) as i64;
+    own.saturating_add_signed(bits)
 }
 
 #[cfg(test)]
@@ -111,6 +190,36 @@ mod tests {
         assert_eq!(Bits::from_millibits(1500).raw(), 98_304);
     }
 
+    fn digits_alone(number: u64) -> u32 {
+        let whole = number.ilog2();
+        (whole << FRACTION) | by_digits(number << (63 - whole), FRACTION)
+    }
+
+    /// The series and the digits are one function, and the bound on the series holds.
+    fn check_agreement(number: u64) {
+        assert_eq!(log2(number), digits_alone(number), "{number}");
+        let mantissa = number << number.leading_zeros();
+        let high = u64::from(by_digits(mantissa, 24));
+        let exact = (high << 24) | u64::from(by_digits(after(mantissa, 24), 24));
+        assert!(by_series(mantissa).abs_diff(exact) < 1 << (SERIES - 36), "{number}");
+    }
+
+    #[test]
+    fn the_series_agrees_with_the_digits() {
+        (1..=1 << 17).for_each(check_agreement);
+        for shift in 0..64 {
+            let power = 1_u64 << shift;
+            for number in power.saturating_sub(40)..=power.saturating_add(40) {
+                check_agreement(number.max(1));
+            }
+        }
+        for part in 128..256_u64 {
+            for edge in [part << 56, (part << 56) - 1, (part << 56) + 1] {
+                check_agreement(edge);
+            }
+        }
+    }
+
     #[expect(clippy::float_arithmetic, clippy::cast_precision_loss, reason = "the reference")]
     fn check_error_and_order(a: u64, b: u64) {
         let exact = (a as f64).log2() * 65_536.0;
@@ -125,6 +234,7 @@ mod tests {
             a in 1..1_u64 << 52, b in 1..1_u64 << 52, shift in 0_u32..52,
         ) {
             check_error_and_order((a >> shift).max(1), b);
+            check_agreement(a << 12 | b >> 40);
         }
     }
 }

@@ -18,8 +18,7 @@ use crate::modeling::preference::Preference;
 use crate::risk::Risk;
 use crate::verdict::{Drift, SafetyFlags};
 
-/// Largest cap on the sum of all counts.
-pub const MAX_FORGET_AT: u32 = 1 << 20;
+pub use crate::limits::FORGET_AT as MAX_FORGET_AT;
 
 /// The whole configuration.
 #[derive(Debug, Clone, PartialEq, Eq)]

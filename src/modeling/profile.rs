@@ -25,12 +25,10 @@ use crate::modeling::config::{BehaviourConfig, PaceConfig};
 use crate::time::Timestamp;
 use crate::verdict::{SafetyFlags, Verdict};
 
-/// Most kinds held.
-pub const MAX_KINDS: usize = 256;
-/// Most pairs held.
-pub const MAX_PAIRS: usize = 4096;
-/// How many of the last kinds are held in order.
-pub const RECENT: usize = 16;
+pub use crate::limits::{
+    PROFILE_KINDS as MAX_KINDS, PROFILE_PAIRS as MAX_PAIRS, PROFILE_RECENT as RECENT,
+};
+
 /// When the means are halved.
 const MEAN_CAP: u32 = 1024;
 /// When the windows of the pace are halved.

@@ -30,8 +30,7 @@ use crate::digest::Digest;
 use crate::encode::{Decode, DecodeError, Encode, Reader, Writer, byte_enum};
 use crate::id::{KindId, TemplateId};
 
-/// Most outcomes kept for one session.
-pub const PROGRESS_ENTRIES: usize = 64;
+pub use crate::limits::PROGRESS_ENTRIES;
 
 /// How an execution ended, without its output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -92,7 +91,11 @@ impl Progress {
     /// Takes in an outcome. The same evidence again changes its outcome instead, if
     /// that was unknown, and nothing otherwise: replay may report twice.
     pub fn advance(&mut self, next: Advancement) {
-        if self.entries.iter().any(|entry| entry.evidence == next.evidence) {
+        let known = next.evidence.prefix();
+        let same = |entry: &Advancement| {
+            entry.evidence.prefix() == known && entry.evidence == next.evidence
+        };
+        if self.entries.iter().any(same) {
             self.settle(next.evidence, next.outcome);
             return;
         }

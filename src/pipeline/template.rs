@@ -15,8 +15,7 @@ use crate::audience::state::State;
 use crate::id::{LayerId, ModuleId, RuleId, TemplateId};
 use crate::verdict::{SafetyFlags, SafetyMode};
 
-/// Most branches of one template: the proof compares every pair.
-pub const TEMPLATE_BRANCHES: usize = 256;
+pub use crate::limits::TEMPLATE_BRANCHES;
 
 const MODES: [SafetyMode; 3] = [SafetyMode::Normal, SafetyMode::Protected, SafetyMode::ReadOnly];
 

@@ -3,6 +3,8 @@
 use alloc::borrow::ToOwned as _;
 use alloc::format;
 use alloc::string::{String, ToString as _};
+use alloc::vec::Vec;
+use std::io::{ErrorKind, Read as _};
 use std::path::Path;
 
 use crate::policy::PolicyError;
@@ -29,12 +31,14 @@ const BESIDE: [&str; 3] = ["README.md", "programs", "schemas"];
 /// Files by name, through a function that gives their text.
 pub(super) struct Files<'a, F> {
     folder: &'a str,
+    limit: usize,
     file: F,
 }
 
 impl<'a, F: FnMut(&str) -> Result<Option<String>, String>> Files<'a, F> {
-    pub(super) const fn new(folder: &'a str, file: F) -> Self {
-        Self { folder, file }
+    /// Files of at most `limit` bytes each.
+    pub(super) const fn new(folder: &'a str, limit: usize, file: F) -> Self {
+        Self { folder, limit, file }
     }
 
     /// A file's name in messages.
@@ -52,7 +56,8 @@ impl<'a, F: FnMut(&str) -> Result<Option<String>, String>> Files<'a, F> {
     }
 
     pub(super) fn optional(&mut self, name: &str) -> Result<Option<String>, PolicyError> {
-        let read = (self.file)(name);
+        let limit = self.limit;
+        let read = (self.file)(name).and_then(|text| within(text, limit));
         read.map_err(|why| PolicyError::Unreadable { place: self.place(name), why })
     }
 
@@ -62,16 +67,42 @@ impl<'a, F: FnMut(&str) -> Result<Option<String>, String>> Files<'a, F> {
         if !inside || path.contains('\\') {
             return Err("expected a path inside the policy folder".to_owned());
         }
-        (self.file)(path)?.ok_or_else(|| "no such file".to_owned())
+        let text = within((self.file)(path)?, self.limit)?;
+        text.ok_or_else(|| "no such file".to_owned())
     }
 }
 
-/// The text of a file; `None` where there is none.
-pub(super) fn text_of(path: &Path) -> Result<Option<String>, String> {
-    match std::fs::read_to_string(path) {
+fn within(text: Option<String>, limit: usize) -> Result<Option<String>, String> {
+    match text {
+        Some(text) if text.len() > limit => Err(too_long(limit)),
+        text => Ok(text),
+    }
+}
+
+fn too_long(limit: usize) -> String {
+    format!("expected at most {limit} bytes, found more")
+}
+
+/// The text of a file of at most `limit` bytes; `None` where there is none. What is
+/// longer, or has no end, is read no further than the bound.
+pub(super) fn text_of(path: &Path, limit: usize) -> Result<Option<String>, String> {
+    let file = match std::fs::File::open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(error.to_string()),
+    };
+    let mut bytes = Vec::new();
+    let most = u64::try_from(limit).unwrap_or(u64::MAX).saturating_add(1);
+    file.take(most).read_to_end(&mut bytes).map_err(|error| error.to_string())?;
+    if bytes.len() > limit {
+        return Err(too_long(limit));
+    }
+    match String::from_utf8(bytes) {
         Ok(text) => Ok(Some(text)),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(error.to_string()),
+        Err(error) => {
+            let at = error.utf8_error().valid_up_to();
+            Err(format!("expected UTF-8, found another byte at offset {at}"))
+        }
     }
 }
 

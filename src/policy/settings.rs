@@ -10,12 +10,23 @@
 //! governor = "security"            # who releases and reviews audiences; left out: the
 //!                                  # reviewer of governance.toml
 //! objectives = "agent"             # who writes the objectives of intents: user or agent
+//!
+//! [limits]                         # each may be lowered, none raised
+//! submission_bytes = 1048576       # see crate::limits for these and their meaning
+//! value_depth = 32
+//! value_items = 65536
+//! text_bytes = 262144
+//! intent_items = 4096
+//! token_bytes = 16384
+//! delegation_links = 8
+//! output_bytes = 1048576
 //! ```
 //!
 //! `objectives` decides whether a value that stands in an intent's objective counts as
 //! the user's. An agent that writes both would vouch for itself: say `user` only where
 //! the objective is taken from what the user typed.
 
+use alloc::collections::BTreeMap;
 use alloc::string::{String, ToString as _};
 
 use serde::Deserialize;
@@ -26,10 +37,29 @@ use crate::digest::{Digest, Domain};
 use crate::encode::{Encode, Writer};
 use crate::files::{FileError, read_toml};
 use crate::id::Name;
+use crate::limits::{
+    DELEGATION_LINKS, INTENT_ITEMS, Limits, OUTPUT_BYTES, SETTING_SECONDS, SUBMISSION_BYTES,
+    TEXT_BYTES, TOKEN_BYTES, VALUE_DEPTH, VALUE_ITEMS,
+};
 use crate::provenance::Source;
 use crate::risk::Risk;
 
 const VERSION: &str = "1";
+
+/// A bound's name, what lowers it, and its constant.
+type Lowered = (&'static str, fn(Limits, usize) -> Limits, usize);
+
+/// The bounds that `[limits]` may lower: a file cannot bound itself.
+const LOWERED: [Lowered; 8] = [
+    ("submission_bytes", Limits::with_submission_bytes, SUBMISSION_BYTES),
+    ("value_depth", Limits::with_value_depth, VALUE_DEPTH),
+    ("value_items", Limits::with_value_items, VALUE_ITEMS),
+    ("text_bytes", Limits::with_text_bytes, TEXT_BYTES),
+    ("intent_items", Limits::with_intent_items, INTENT_ITEMS),
+    ("token_bytes", Limits::with_token_bytes, TOKEN_BYTES),
+    ("delegation_links", Limits::with_delegation_links, DELEGATION_LINKS),
+    ("output_bytes", Limits::with_output_bytes, OUTPUT_BYTES),
+];
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -43,6 +73,8 @@ struct File {
     governor: Option<Name>,
     #[serde(default)]
     objectives: Objectives,
+    #[serde(default)]
+    limits: BTreeMap<Spanned<String>, Spanned<u64>>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
@@ -63,6 +95,7 @@ pub struct RouterSettings {
     decision_millis: u64,
     governor: Option<Name>,
     objectives: Objectives,
+    limits: Limits,
 }
 
 impl Default for RouterSettings {
@@ -76,6 +109,7 @@ impl Default for RouterSettings {
             decision_millis: 3_600_000,
             governor: None,
             objectives: Objectives::Agent,
+            limits: Limits::DEFAULT,
         }
     }
 }
@@ -108,14 +142,32 @@ impl RouterSettings {
             ("decision_seconds", read.decision_seconds, &mut settings.decision_millis),
         ] {
             let Some(found) = found else { continue };
-            if !(1..=86_400).contains(found.get_ref()) {
+            if !(1..=SETTING_SECONDS).contains(found.get_ref()) {
                 let message = alloc::format!(
-                    "expected 1 to 86400 seconds, found {} (in `{field}`)",
+                    "expected 1 to {SETTING_SECONDS} seconds, found {} (in `{field}`)",
                     found.get_ref()
                 );
                 return Err(wrong(found.span(), message));
             }
             *millis = found.get_ref().saturating_mul(1000);
+        }
+        for (name, found) in read.limits {
+            let known = LOWERED.iter().find(|(known, ..)| *known == name.get_ref().as_str());
+            let Some((_, lower, most)) = known else {
+                let names = LOWERED.map(|(name, ..)| name).join("`, `");
+                let message = alloc::format!("no limit `{}`, there are: `{names}`", name.get_ref());
+                return Err(wrong(name.span(), message));
+            };
+            let number = usize::try_from(*found.get_ref()).ok();
+            let Some(number) = number.filter(|number| (1..=*most).contains(number)) else {
+                let message = alloc::format!(
+                    "expected 1 to {most}, found {} (in `limits.{}`)",
+                    found.get_ref(),
+                    name.get_ref()
+                );
+                return Err(wrong(found.span(), message));
+            };
+            settings.limits = lower(settings.limits, number);
         }
         Ok(settings)
     }
@@ -155,6 +207,11 @@ impl RouterSettings {
         self.governor.as_ref()
     }
 
+    /// The bounds on what is read, as `[limits]` lowers them.
+    pub const fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
     /// Who writes the objectives of intents that bring their own.
     pub const fn instruction(&self) -> Source {
         match self.objectives {
@@ -166,10 +223,16 @@ impl RouterSettings {
 
 impl Encode for RouterSettings {
     /// The text `router settings v1`, threshold, validated strength, the three times in
-    /// milliseconds (`u64`), optional governor, whether the user writes the objectives.
+    /// milliseconds (`u64`), optional governor, whether the user writes the objectives;
+    /// then per bound that is lowered its name and number (`u64`).
     fn encode(&self, out: &mut Writer) {
         out.text("router settings v1").value(&self.threshold.risk()).value(&self.validated);
         out.u64(self.token_millis).u64(self.clearance_millis).u64(self.decision_millis);
         out.option(self.governor.as_ref()).bool(self.objectives == Objectives::User);
+        for (name, now, most) in self.limits.all() {
+            if now < most {
+                out.text(name).u64(now as u64);
+            }
+        }
     }
 }

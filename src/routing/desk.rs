@@ -4,6 +4,7 @@
 //! up to date by the very same function afterwards, so a desk that was restored knows
 //! what a desk that stayed open knows.
 
+use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 use core::fmt;
@@ -24,15 +25,18 @@ use crate::risk::Risk;
 use crate::routing::evidence::{EvidenceBlock, Outcome, OutcomeStatus, StepResult};
 use crate::ssot::ledger::Receipt;
 use crate::ssot::record::{Head, Record, StreamId, StreamKind};
+use crate::ssot::store::Batch;
 use crate::time::Timestamp;
 use crate::verdict::{Consensus, Drift, ReasonCode, Verdict, Vote};
 
 /// One session at the router.
 pub struct Desk<P> {
     pub(super) session: Session,
+    pub(super) streams: Streams,
+    pub(super) pads: Pads,
     /// `None` after a failure that leaves open what the log holds: it is read again
     /// before the next route.
-    pub(super) live: Option<Live<P>>,
+    pub(super) live: Option<Box<Live<P>>>,
 }
 
 /// What routes of a session rest on.
@@ -66,11 +70,14 @@ pub(super) struct Conduct {
     pub(super) good: u32,
     pub(super) bad: u32,
     pub(super) first: Option<Timestamp>,
+    /// The time of this session's last route.
+    pub(super) seen: Timestamp,
 }
 
 impl<P> Desk<P> {
-    pub(super) const fn new(session: Session, live: Live<P>) -> Self {
-        Self { session, live: Some(live) }
+    pub(super) fn new(session: Session, live: Box<Live<P>>) -> Self {
+        let streams = Streams::of(session.id(), session.subject());
+        Self { session, streams, pads: Pads::default(), live: Some(live) }
     }
 
     /// The session.
@@ -262,6 +269,41 @@ pub(super) const fn class_number(class: Class) -> u8 {
         Class::A => 1,
         Class::B => 2,
         Class::C => 3,
+    }
+}
+
+/// What one route after another is written into: room that is used again.
+#[derive(Debug, Default)]
+pub(super) struct Pads {
+    /// The commit of the evidence.
+    pub(super) evidence: Option<Batch>,
+    /// The body of the evidence.
+    pub(super) block: Vec<u8>,
+    /// The commit of the outcome.
+    pub(super) outcome: Option<Batch>,
+    /// The body of the outcome.
+    pub(super) end: Vec<u8>,
+}
+
+impl Pads {
+    /// The commit of the evidence: it expects the routing, audience, memory, governance
+    /// and policy streams, in this order.
+    pub(super) fn evidence(&mut self, streams: &Streams, policy: &StreamId) -> &mut Batch {
+        self.evidence.get_or_insert_with(|| {
+            Batch::new(Timestamp::default())
+                .expect(streams.routing.clone(), Head::EMPTY)
+                .expect(streams.audience.clone(), Head::EMPTY)
+                .expect(streams.memory.clone(), Head::EMPTY)
+                .expect(streams.governance.clone(), Head::EMPTY)
+                .expect(policy.clone(), Head::EMPTY)
+        })
+    }
+
+    /// The commit of the outcome: it expects the routing stream.
+    pub(super) fn outcome(&mut self, streams: &Streams) -> &mut Batch {
+        self.outcome.get_or_insert_with(|| {
+            Batch::new(Timestamp::default()).expect(streams.routing.clone(), Head::EMPTY)
+        })
     }
 }
 

@@ -226,6 +226,10 @@ impl EvidenceBlock {
 }
 
 impl Encode for EvidenceBlock {
+    fn room(&self) -> usize {
+        640
+    }
+
     fn encode(&self, out: &mut Writer) {
         out.u8(EVIDENCE_VERSION)
             .value(&self.verdict)
@@ -327,6 +331,10 @@ pub struct Outcome {
 }
 
 impl Encode for Outcome {
+    fn room(&self) -> usize {
+        160
+    }
+
     fn encode(&self, out: &mut Writer) {
         out.u8(EVIDENCE_VERSION)
             .digest(&self.evidence)

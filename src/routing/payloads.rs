@@ -9,12 +9,14 @@
 //! are not those the evidence names.
 
 use alloc::sync::Arc;
+use alloc::vec::Vec;
 
 use crate::digest::{Digest, Domain};
-use crate::encode::DecodeError;
+use crate::encode::{Decode as _, DecodeError};
 use crate::routing::evidence::{EvidenceBlock, Outcome};
 use crate::ssot::record::{Record, RecordKind};
 use crate::ssot::store::{Store, StoreError};
+use crate::ssot::verify::RecordView;
 
 /// Why a payload cannot be given out.
 #[derive(Debug, thiserror::Error)]
@@ -111,7 +113,10 @@ pub struct PayloadReport {
 }
 
 /// How many records are read at a time.
-const CHUNK: usize = 64;
+const PIECE: usize = 256;
+
+/// A payload longer than this is hashed by itself, the others many at once.
+const STAGED: usize = 1024;
 
 /// Holds every payload of the log against the evidence that names it, in constant
 /// memory. The log itself is verified by [`crate::ssot::verify`].
@@ -121,43 +126,110 @@ const CHUNK: usize = 64;
 /// [`PayloadError`].
 pub fn verify_payloads<S: Store + ?Sized>(store: &S) -> Result<PayloadReport, (u64, PayloadError)> {
     let mut report = PayloadReport::default();
-    let mut index = 0;
+    let mut next = 0;
+    let mut named = Vec::new();
     loop {
-        let piece = store.read(index, CHUNK).map_err(|error| (index, error.into()))?;
-        if piece.is_empty() {
-            return Ok(report);
+        let start = next;
+        let mut unread = None;
+        named.clear();
+        let scanned = store.scan(start, PIECE, &mut |bytes, _| {
+            if unread.is_none() {
+                unread = names(next, bytes, &mut named).err().map(|error| (next, error));
+            }
+            next = next.saturating_add(1);
+        });
+        scanned.map_err(|error| (start, error.into()))?;
+        match sound_together(store, &named) {
+            Some(sound) => report.add(named.len(), sound),
+            // One of them is not: which, and what of it?
+            None => {
+                for name in &named {
+                    let kept = kept(store, name.what, name.domain, name.digest);
+                    let kept = kept.map_err(|error| (name.index, error))?;
+                    report.add(1, usize::from(kept.is_some()));
+                }
+            }
         }
-        for stored in &piece {
-            check(store, index, &stored.bytes, &mut report).map_err(|error| (index, error))?;
-            index = index.saturating_add(1);
+        if let Some(error) = unread {
+            return Err(error);
+        }
+        if next == start {
+            return Ok(report);
         }
     }
 }
 
-fn check<S: Store + ?Sized>(
-    store: &S,
+impl PayloadReport {
+    const fn add(&mut self, named: usize, sound: usize) {
+        self.sound = self.sound.saturating_add(sound as u64);
+        self.erased = self.erased.saturating_add(named.saturating_sub(sound) as u64);
+    }
+}
+
+/// A payload that a record's body names.
+struct Named {
     index: u64,
-    bytes: &[u8],
-    report: &mut PayloadReport,
-) -> Result<(), PayloadError> {
-    let body = |source| PayloadError::Body { index, source };
-    let record = Record::decode_sealed(bytes).map_err(body)?;
-    let mut count = |named: bool, kept: Option<Arc<[u8]>>| match (named, kept) {
-        (true, Some(_)) => report.sound = report.sound.saturating_add(1),
-        (true, None) => report.erased = report.erased.saturating_add(1),
-        (false, _) => {}
+    what: &'static str,
+    domain: Domain,
+    digest: Digest,
+}
+
+/// Appends what a record names.
+fn names(index: u64, bytes: &[u8], named: &mut Vec<Named>) -> Result<(), PayloadError> {
+    let unread = |source| PayloadError::Body { index, source };
+    let Some(view) = RecordView::of(bytes).filter(|view| view.stream().is_some()) else {
+        return Record::decode_sealed(bytes).map(drop).map_err(unread);
     };
-    match record.kind() {
+    let mut name = |what, domain, digest: Option<Digest>| {
+        named.extend(digest.map(|digest| Named { index, what, domain, digest }));
+    };
+    match view.kind {
         RecordKind::EvidenceBlock => {
-            let block: EvidenceBlock = record.read().map_err(body)?;
-            count(block.kind.is_some(), intent(store, &block)?);
-            count(block.objective.is_some(), objective(store, &block)?);
+            let block = EvidenceBlock::from_canonical(view.body).map_err(unread)?;
+            name("intent", Domain::Intent, block.kind.is_some().then_some(block.intent));
+            name("objective", Domain::Objective, block.objective);
         }
         RecordKind::Outcome => {
-            let outcome: Outcome = record.read().map_err(body)?;
-            count(outcome.output.is_some(), output(store, &outcome)?);
+            let outcome = Outcome::from_canonical(view.body).map_err(unread)?;
+            name("output", Domain::Output, outcome.output);
         }
         _ => {}
     }
     Ok(())
+}
+
+/// How many of the payloads are kept; `None` when one of them was changed or the store
+/// could not be read.
+fn sound_together<S: Store + ?Sized>(store: &S, named: &[Named]) -> Option<usize> {
+    let mut sound = 0;
+    for domain in [Domain::Intent, Domain::Objective, Domain::Output] {
+        let own = named.iter().filter(|name| name.domain == domain);
+        let digests: Vec<Digest> = own.map(|name| name.digest).collect();
+        for digests in digests.chunks(PIECE) {
+            sound += sound_of(store, domain, digests)?;
+        }
+    }
+    Some(sound)
+}
+
+fn sound_of<S: Store + ?Sized>(store: &S, domain: Domain, digests: &[Digest]) -> Option<usize> {
+    let (mut staged, mut ends, mut expected) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut kept, mut changed) = (0, false);
+    let shown = store.payloads(digests, &mut |number, bytes| {
+        let Some(digest) = digests.get(number) else { return };
+        kept += 1;
+        if bytes.len() > STAGED {
+            changed |= domain.hash(bytes) != *digest;
+        } else {
+            staged.extend_from_slice(bytes);
+            ends.push(staged.len());
+            expected.push(*digest);
+        }
+    });
+    let mut from = 0;
+    let cut = |&end: &usize| staged.get(core::mem::replace(&mut from, end)..end);
+    let messages: Vec<&[u8]> = ends.iter().filter_map(cut).collect();
+    let mut found = alloc::vec![Digest::ZERO; expected.len()];
+    domain.hash_many(&messages, &mut found);
+    (shown.is_ok() && !changed && found == expected).then_some(kept)
 }

@@ -18,6 +18,7 @@
 //! authorization.
 
 use alloc::boxed::Box;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
 use core::marker::PhantomData;
@@ -27,7 +28,10 @@ use crate::digest::Digest;
 use crate::execution::{Execution, IdempotencyKey};
 use crate::id::{LayerId, SnapshotId};
 use crate::identity::{IdentityEngine, IdentityFinding, IdentityInput, Session};
-use crate::intent::{Intent, IntentEngine, PackageInput, RoutingPackage, Submission};
+use crate::intent::{
+    Intent, IntentEngine, PackageInput, RoutingComponents, RoutingPackage, Submission,
+};
+use crate::limits::REASONS;
 use crate::memory::{Facts, MemoryEngine, MemoryInput};
 use crate::modeling::{ModelingEngine, ModelingInput};
 use crate::pipeline::ExecutionPath;
@@ -61,20 +65,26 @@ pub struct Route<P: Position> {
 /// is recorded is what was decided.
 pub(super) struct Core {
     pub(super) submission: Submission,
-    pub(super) now: Timestamp,
     pub(super) wait_until: Timestamp,
-    pub(super) package: Option<RoutingPackage>,
+    /// The votes the Routing ID was made of at Step 2; its other components are the
+    /// evidence's own.
+    pub(super) packaged: Option<Consensus>,
     pub(super) identity: IdentityFinding,
     pub(super) safety: Option<SafetyFinding>,
     pub(super) path: Option<ExecutionPath>,
     pub(super) key: Option<IdempotencyKey>,
     pub(super) execution: Option<Execution>,
-    pub(super) block: EvidenceBlock,
+    /// The canonical bytes of the output.
+    pub(super) output: Option<Arc<[u8]>>,
+    pub(super) block: Box<EvidenceBlock>,
 }
 
 impl Core {
     /// Notes how a layer ended.
-    pub(super) fn note(&mut self, layer: LayerId, result: StepResult, reasons: Vec<Reason>) {
+    pub(super) fn note(&mut self, layer: LayerId, result: StepResult, mut reasons: Vec<Reason>) {
+        if reasons.len() > REASONS {
+            bounded(&mut reasons);
+        }
         let vote = match result {
             StepResult::Passed | StepResult::Narrowed => Vote::Agree,
             StepResult::Flagged | StepResult::Stopped => Vote::Dissent,
@@ -108,6 +118,18 @@ impl Core {
         }
         let ruled = self.block.trace.iter().filter(flagged);
         ruled.fold(votes, |votes, entry| votes.with(entry.layer, Vote::Agree))
+    }
+
+    /// The components of the Routing ID as the evidence has them; none before Step 2.
+    pub(super) fn components(&self) -> Option<RoutingComponents> {
+        let block = &self.block;
+        Some(RoutingComponents {
+            intent: block.intent,
+            objective: block.objective?,
+            snapshot: block.snapshot,
+            flags: block.flags,
+            consensus: self.packaged?,
+        })
     }
 
     pub(super) const fn flags(&self) -> SafetyFlags {
@@ -152,7 +174,7 @@ impl Route<layers::Received> {
     /// with evidence.
     pub fn receive(submission: Submission, reception: &Reception<'_>) -> Self {
         let session = reception.session;
-        let block = EvidenceBlock {
+        let block = Box::new(EvidenceBlock {
             verdict: Verdict::Deny,
             timestamp: reception.now,
             routing_id: None,
@@ -182,12 +204,11 @@ impl Route<layers::Received> {
             approver: None,
             wait_until: None,
             trace: Vec::with_capacity(LayerId::ALL.len()),
-        };
+        });
         let core = Core {
             submission,
-            now: reception.now,
             wait_until: reception.wait_until,
-            package: None,
+            packaged: None,
             identity: IdentityFinding {
                 strength: Risk::ZERO,
                 anomaly: Risk::ZERO,
@@ -197,6 +218,7 @@ impl Route<layers::Received> {
             path: None,
             key: None,
             execution: None,
+            output: None,
             block,
         };
         Self::at(Box::new(core))
@@ -237,7 +259,7 @@ impl<P: Position> Route<P> {
     pub fn staleness(&self, facts: &Facts) -> u64 {
         let Some(intent) = intent_of(&self.core) else { return 0 };
         let written = intent.reads().iter().filter_map(|read| facts.at(&read.key, read.version));
-        written.map(|fact| self.core.now.since(fact.written_at())).max().unwrap_or(0)
+        written.map(|fact| self.core.block.timestamp.since(fact.written_at())).max().unwrap_or(0)
     }
 
     /// Step 1 (IRM-4.1): who asks, with which authority, in which session.
@@ -263,7 +285,7 @@ impl<P: Position> Route<P> {
                         session,
                         subject: intent.subject(),
                         scope: Some(&intent.kind().scope),
-                        now: core.now,
+                        now: core.block.timestamp,
                     })
                 } else {
                     Err(Reason::new(ReasonCode::SessionBroken)
@@ -274,7 +296,7 @@ impl<P: Position> Route<P> {
                 session,
                 subject: session.subject(),
                 scope: None,
-                now: core.now,
+                now: core.block.timestamp,
             }),
         };
         match finding {
@@ -323,7 +345,7 @@ impl<P: Position> Route<P> {
             Ok(package) => {
                 core.block.routing_id = Some(package.id());
                 core.block.flags = package.components().flags;
-                core.package = Some(package);
+                core.packaged = Some(package.components().consensus);
                 core.note(LayerId::Intent, StepResult::Passed, Vec::new());
                 Ok(Route::at(self.core))
             }
@@ -355,7 +377,8 @@ impl<P: Position> Route<P> {
             return Err(DriftReferral::new(self.core));
         };
         let flags = core.block.flags;
-        let finding = engine.model(&ModelingInput { intent, flags, profile, now: core.now });
+        let finding =
+            engine.model(&ModelingInput { intent, flags, profile, now: core.block.timestamp });
         // A drift that Governance has already looked at is a flag it must rule on.
         let acknowledged = (core.block.trace.iter())
             .any(|e| e.layer == LayerId::Modeling && e.result == StepResult::Backtracked);
@@ -397,7 +420,7 @@ impl<P: Position> Route<P> {
             return Err(MemoryHalt::new(self.core, Vec::new()));
         };
         let snapshot = core.block.snapshot;
-        match engine.recall(&MemoryInput { intent, facts, snapshot, now: core.now }) {
+        match engine.recall(&MemoryInput { intent, facts, snapshot, now: core.block.timestamp }) {
             Ok(finding) => {
                 core.note(LayerId::Memory, StepResult::Passed, finding.reasons);
                 Ok(Route::at(self.core))
@@ -441,7 +464,7 @@ impl<P: Position> Route<P> {
             surprise: core.block.surprise,
             context: view.context,
             staleness_millis: view.staleness_millis,
-            now: core.now,
+            now: core.block.timestamp,
         });
         core.block.risk = finding.risk;
         core.block.raised = core.block.raised.union(finding.raised);
@@ -552,6 +575,18 @@ pub(super) fn check_backtrack(
     authorization.spend(id, target).map_err(|error| refused(&alloc::format!("{error}")))
 }
 
+/// At most [`REASONS`]: a trace must fit into a record, however much there is to say.
+fn bounded(reasons: &mut Vec<Reason>) {
+    let left_out = (reasons.len() + 1).saturating_sub(REASONS);
+    if left_out > 1 {
+        reasons.truncate(REASONS - 1);
+        if let Some(last) = reasons.last() {
+            let more = alloc::format!("and {left_out} more reasons");
+            reasons.push(Reason::new(last.code).detail(more));
+        }
+    }
+}
+
 /// Drops everything learnt in `target` and after it.
 pub(super) fn go_back(mut core: Box<Core>, target: LayerId, record: Digest) -> Box<Core> {
     let reason = Reason::new(ReasonCode::BacktrackAuthorized)
@@ -592,7 +627,7 @@ pub(super) fn go_back(mut core: Box<Core>, target: LayerId, record: Digest) -> B
         block.surprise = Risk::ZERO;
     }
     if target <= LayerId::Intent {
-        core.package = None;
+        core.packaged = None;
         block.routing_id = None;
         block.flags = SafetyFlags::NONE;
     }

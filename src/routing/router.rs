@@ -85,6 +85,7 @@ pub struct Router<E, S, C> {
     rules: Rules,
     ledger: Ledger<S>,
     clock: C,
+    policy_stream: StreamId,
     policy: Head,
 }
 
@@ -95,7 +96,7 @@ pub struct Routed {
     /// The verdict (D-52).
     pub verdict: Verdict,
     /// The evidence block.
-    pub evidence: EvidenceBlock,
+    pub evidence: Box<EvidenceBlock>,
     /// The digest of the record that holds it: the Audit Hash.
     pub record: Digest,
     /// Its place in the global log.
@@ -267,7 +268,7 @@ impl<E: Engines, S: Store, C: Clock> Router<E, S, C> {
         clock: C,
         operator: PrincipalId,
     ) -> Result<Self, RouterError> {
-        let mut router = Self::unpinned(engines, rules, store, clock);
+        let mut router = Self::unpinned(engines, rules, store, clock)?;
         match router.pinned()? {
             None => router.pin(operator, Head::EMPTY)?,
             Some((in_force, head)) if in_force.digest() == router.rules.pins.digest() => {
@@ -299,7 +300,7 @@ impl<E: Engines, S: Store, C: Clock> Router<E, S, C> {
         clock: C,
         by: &Session,
     ) -> Result<Self, RouterError> {
-        let mut router = Self::unpinned(engines, rules, store, clock);
+        let mut router = Self::unpinned(engines, rules, store, clock)?;
         let _standing = router.may_decide(by, &router.rules.governor)?;
         let principal = by.principal().clone();
         match router.pinned()? {
@@ -312,12 +313,13 @@ impl<E: Engines, S: Store, C: Clock> Router<E, S, C> {
         Ok(router)
     }
 
-    const fn unpinned(engines: E, rules: Rules, store: S, clock: C) -> Self {
-        Self { engines, rules, ledger: Ledger::new(store), clock, policy: Head::EMPTY }
+    fn unpinned(engines: E, rules: Rules, store: S, clock: C) -> Result<Self, RouterError> {
+        let (ledger, policy_stream, policy) = (Ledger::new(store), policy_stream()?, Head::EMPTY);
+        Ok(Self { engines, rules, ledger, clock, policy_stream, policy })
     }
 
     fn pinned(&self) -> Result<Option<(Pins, Head)>, RouterError> {
-        let records = verify_stream(self.store(), &policy_stream()?)?;
+        let records = verify_stream(self.store(), &self.policy_stream)?;
         let last = records.iter().rfind(|record| record.kind() == RecordKind::PolicyPinned);
         let Some((record, end)) = last.zip(records.last()) else { return Ok(None) };
         let pinned: PolicyPinned = read(record)?;
@@ -325,7 +327,7 @@ impl<E: Engines, S: Store, C: Clock> Router<E, S, C> {
     }
 
     fn pin(&mut self, by: PrincipalId, after: Head) -> Result<(), RouterError> {
-        let stream = policy_stream()?;
+        let stream = self.policy_stream.clone();
         let body = PolicyPinned { by, pins: self.rules.pins.clone() }.to_canonical();
         let draft =
             Draft::new(stream.clone(), RecordKind::PolicyPinned, Subsystem::Governance, body);
@@ -391,11 +393,12 @@ impl<E: Engines, S: Store, C: Clock> Router<E, S, C> {
                 desk.live = Some(live);
                 return Err(RouterError::Parallel { session, evidence, same_intent: true });
             }
-            match self.attempt(&desk.session, &mut live, submission)? {
+            let Desk { session, streams, pads, .. } = desk;
+            match self.attempt(session, streams, pads, &mut live, submission)? {
                 attempt::Attempt::Done(routed) => {
                     desk.session.saw(routed.evidence.timestamp);
                     desk.live = Some(live);
-                    return Ok(*routed);
+                    return Ok(routed);
                 }
                 attempt::Attempt::Moved(again) => submission = again,
             }
@@ -414,7 +417,7 @@ impl<E: Engines, S: Store, C: Clock> Router<E, S, C> {
         submission: Submission,
     ) -> Result<Result<EvidenceBlock, Stop>, RouterError> {
         let live = self.take_live(desk)?;
-        let walked = self.walk(&desk.session, &live, submission);
+        let walked = self.walk(&desk.session, &live, submission, Vec::new());
         desk.live = Some(live);
         Ok(walked.result.map(|sealed| sealed.evidence().clone()))
     }
@@ -438,14 +441,10 @@ const fn moved(error: &LedgerError) -> bool {
 }
 
 /// Keeps what a hash stands for, beside the chain.
-fn keep(batch: Batch, submission: &Submission) -> Batch {
-    match submission.intent() {
-        None => batch,
-        Some(intent) => {
-            let objective: Arc<[u8]> = intent.objective().text().as_bytes().into();
-            batch
-                .payload(intent.hash(), Arc::clone(intent.canonical()))
-                .payload(intent.objective().hash(), objective)
-        }
+fn keep(batch: &mut Batch, submission: &Submission) {
+    if let Some(intent) = submission.intent() {
+        let objective = intent.objective().shared_text().into();
+        batch.push_payload(intent.hash(), Arc::clone(intent.canonical()));
+        batch.push_payload(intent.objective().hash(), objective);
     }
 }

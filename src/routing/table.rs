@@ -36,8 +36,7 @@ use crate::verdict::{Drift, SafetyFlags, Vote};
 #[cfg(feature = "files")]
 mod file;
 
-/// Most patterns that rows of one kind, wildcard rows included, may have.
-pub const MAX_PATTERNS: usize = 64;
+pub use crate::limits::TABLE_PATTERNS as MAX_PATTERNS;
 
 /// What a row matches on. What is left out matches anything.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -297,7 +296,18 @@ impl RoutingTable {
         components: &RoutingComponents,
         id: RoutingId,
     ) -> Result<&Row, ResolveError> {
-        let expected = components.id();
+        self.resolve_as(kind, components, components.id(), id)
+    }
+
+    /// [`RoutingTable::resolve`] for who has recomputed the Routing ID already: `expected`
+    /// is that of the components.
+    pub(in crate::routing) fn resolve_as(
+        &self,
+        kind: &KindId,
+        components: &RoutingComponents,
+        expected: RoutingId,
+        id: RoutingId,
+    ) -> Result<&Row, ResolveError> {
         if expected != id {
             return Err(ResolveError::IdMismatch { expected, found: id });
         }

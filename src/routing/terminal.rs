@@ -27,7 +27,7 @@ use crate::verdict::{Reason, Verdict};
 #[derive(Debug)]
 #[must_use = "the evidence of a route that ended must be recorded"]
 pub struct Conclusion {
-    evidence: EvidenceBlock,
+    evidence: Box<EvidenceBlock>,
     submission: Submission,
 }
 
@@ -38,7 +38,7 @@ impl Conclusion {
     }
 
     /// The evidence and the submission.
-    pub fn into_parts(self) -> (EvidenceBlock, Submission) {
+    pub fn into_parts(self) -> (Box<EvidenceBlock>, Submission) {
         (self.evidence, self.submission)
     }
 }

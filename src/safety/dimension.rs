@@ -87,6 +87,31 @@ impl Dimension {
     }
 }
 
+/// Where each dimension's sources begin in [`RiskSource::ALL`], and how many they are.
+///
+/// INVARIANT (together): the sources of one dimension stand together, in the order of
+/// the dimensions; the build fails otherwise.
+#[expect(
+    clippy::indexing_slicing,
+    reason = "evaluated at compile time, where it would be an error"
+)]
+pub(super) const SPANS: [(usize, usize); DIMENSIONS] = {
+    let mut spans = [(0, 0); DIMENSIONS];
+    let mut source = 0;
+    let mut before = 0;
+    while source < SOURCES {
+        let dimension = RiskSource::ALL[source].dimension() as usize;
+        assert!(dimension >= before, "sources stand in the order of the dimensions");
+        if spans[dimension].1 == 0 {
+            spans[dimension].0 = source;
+        }
+        spans[dimension].1 += 1;
+        before = dimension;
+        source += 1;
+    }
+    spans
+};
+
 impl fmt::Display for Dimension {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name())
@@ -180,7 +205,7 @@ impl fmt::Display for RiskSource {
 
 /// What each source says; `None` where nothing is known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Signals([Option<Risk>; SOURCES]);
+pub struct Signals(pub(super) [Option<Risk>; SOURCES]);
 
 impl Signals {
     /// Nothing is known of any source.
@@ -233,6 +258,30 @@ pub struct Contribution {
     pub contribution: Risk,
     /// Whether nothing was known of it.
     pub unknown: bool,
+}
+
+impl Contribution {
+    /// Nothing from any source, in the order of [`RiskSource::ALL`].
+    #[expect(
+        clippy::indexing_slicing,
+        reason = "evaluated at compile time, where it would be an error"
+    )]
+    pub(super) const NONE: [Self; SOURCES] = {
+        let nothing = Self {
+            source: RiskSource::IdentityStrength,
+            value: Risk::ZERO,
+            weight: Risk::ZERO,
+            contribution: Risk::ZERO,
+            unknown: false,
+        };
+        let mut all = [nothing; SOURCES];
+        let mut place = 0;
+        while place < SOURCES {
+            all[place].source = RiskSource::ALL[place];
+            place += 1;
+        }
+        all
+    };
 }
 
 impl fmt::Display for Contribution {

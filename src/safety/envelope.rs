@@ -38,7 +38,7 @@ use crate::digest::{Digest, Domain};
 use crate::encode::Encode;
 use crate::id::{KindId, RuleId};
 use crate::risk::Risk;
-use crate::safety::dimension::{Contribution, DIMENSIONS, Dimension, RiskSource, SOURCES, Signals};
+use crate::safety::dimension::{Contribution, DIMENSIONS, Dimension, SOURCES, SPANS, Signals};
 use crate::safety::parts::{Bounds, EnvelopeParts, Thresholds};
 use crate::verdict::{EnvelopeDecision, EnvelopeVerdict, Reason, ReasonCode};
 
@@ -167,24 +167,19 @@ impl Envelope {
     /// Scores all dimensions and decides. Total, deterministic, no allocation.
     pub fn assess(&self, signals: &Signals) -> Assessment {
         let parts = &self.parts;
-        let mut contributions = RiskSource::ALL.map(|source| Contribution {
-            source,
-            value: signals.get(source).unwrap_or(parts.unknown),
-            weight: Risk::ZERO,
-            contribution: Risk::ZERO,
-            unknown: signals.get(source).is_none(),
-        });
-        for (part, weight) in contributions.iter_mut().zip(parts.weights) {
-            part.weight = weight;
-            part.contribution = part.value.scale(weight);
+        let mut contributions = Contribution::NONE;
+        for ((part, signal), weight) in contributions.iter_mut().zip(&signals.0).zip(&parts.weights)
+        {
+            part.value = signal.unwrap_or(parts.unknown);
+            part.unknown = signal.is_none();
+            part.weight = *weight;
+            part.contribution = part.value.scale(*weight);
         }
         let mut risks = [Risk::ZERO; DIMENSIONS];
         let (mut highest, mut joint) = (Risk::ZERO, Risk::ZERO);
         let mut decision = EnvelopeDecision::Allow;
-        // Sources of one dimension stand together, in the order of the dimensions.
-        let by_dimension =
-            contributions.chunk_by(|a, b| a.source.dimension() == b.source.dimension());
-        for ((risk, bounds), of) in risks.iter_mut().zip(&parts.dimensions).zip(by_dimension) {
+        for ((risk, bounds), (from, count)) in risks.iter_mut().zip(&parts.dimensions).zip(SPANS) {
+            let of = contributions.get(from..from + count).unwrap_or_default();
             *risk = bounds.combine.apply(of);
             highest = highest.max(*risk);
             joint = joint.or(risk.scale(bounds.share));

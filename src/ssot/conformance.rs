@@ -35,7 +35,7 @@ pub use appending::{
     atomicity, compare_and_append, first_writer, read_only_expectations, refusals, sealing,
 };
 pub use lasting::{concurrent_writers, durability, soundness};
-pub use reading::{global_order, payloads, starts_empty, stream_listing, stream_order};
+pub use reading::{global_order, payloads, showing, starts_empty, stream_listing, stream_order};
 
 /// A rule that a store does not keep.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -71,7 +71,7 @@ type Rule<S> = fn(&S) -> Outcome;
 pub fn conformance<S: Store + Sync>(
     mut make: impl FnMut() -> S,
 ) -> Result<Vec<&'static str>, ConformanceFailure> {
-    let rules: [(&'static str, Rule<S>); 13] = [
+    let rules: [(&'static str, Rule<S>); 14] = [
         ("starts_empty", starts_empty),
         ("sealing", sealing),
         ("compare_and_append", compare_and_append),
@@ -83,6 +83,7 @@ pub fn conformance<S: Store + Sync>(
         ("stream_order", stream_order),
         ("stream_listing", stream_listing),
         ("payloads", payloads),
+        ("showing", showing),
         ("soundness", soundness),
         ("concurrent_writers", concurrent_writers),
     ];

@@ -152,6 +152,14 @@ impl Log {
         positions.filter_map(|&position| self.records.get(position))
     }
 
+    /// The indices of a stream's records from sequence `from` on.
+    pub(super) fn indices_of(&self, stream: &StreamId, from: u64) -> impl Iterator<Item = u64> {
+        let of_stream = self.stream(stream).into_iter();
+        let positions =
+            of_stream.flat_map(move |own| own.positions.iter().skip(skip(from, own.first)));
+        positions.map(|&position| self.base.saturating_add(position as u64))
+    }
+
     /// The streams after this one with their heads, in the order of their ids.
     pub(super) fn streams_after(
         &self,

@@ -28,7 +28,9 @@ use crate::encode::Writer;
 use crate::ssot::log::Log;
 use crate::ssot::plan::{View, plan_in};
 use crate::ssot::record::{Head, StreamId};
-use crate::ssot::store::{AppendError, Batch, Committed, Durability, Store, StoreError, Stored};
+use crate::ssot::store::{
+    AppendError, Batch, Committed, Durability, Store, StoreError, Stored, Stretch,
+};
 
 /// A log in memory. Shared by reference between threads; gone when dropped.
 #[derive(Debug, Default)]
@@ -109,6 +111,31 @@ impl Store for MemoryStore {
         Ok(self.inner().log.read_stream(stream, from, limit).cloned().collect())
     }
 
+    fn scan(
+        &self,
+        from: u64,
+        limit: usize,
+        visit: &mut dyn FnMut(&[u8], &Digest),
+    ) -> Result<(), StoreError> {
+        for stored in self.inner().log.read(from, limit) {
+            visit(&stored.bytes, &stored.digest);
+        }
+        Ok(())
+    }
+
+    fn trace(
+        &self,
+        stretches: &[Stretch<'_>],
+        visit: &mut dyn FnMut(usize, u64),
+    ) -> Result<(), StoreError> {
+        let log = &self.inner().log;
+        for (number, stretch) in stretches.iter().enumerate() {
+            let indices = log.indices_of(stretch.stream, stretch.from);
+            indices.take(stretch.limit).for_each(|index| visit(number, index));
+        }
+        Ok(())
+    }
+
     fn streams(
         &self,
         after: Option<&StreamId>,
@@ -121,6 +148,20 @@ impl Store for MemoryStore {
 
     fn payload(&self, digest: &Digest) -> Result<Option<Arc<[u8]>>, StoreError> {
         Ok(self.inner().log.payload(digest).cloned())
+    }
+
+    fn payloads(
+        &self,
+        digests: &[Digest],
+        visit: &mut dyn FnMut(usize, &[u8]),
+    ) -> Result<(), StoreError> {
+        let log = &self.inner().log;
+        for (number, digest) in digests.iter().enumerate() {
+            if let Some(bytes) = log.payload(digest) {
+                visit(number, bytes);
+            }
+        }
+        Ok(())
     }
 
     fn durability(&self) -> Durability {

@@ -70,7 +70,9 @@ use redb::{Builder, Database, DatabaseError, ReadOnlyDatabase, ReadTransaction};
 use crate::digest::Digest;
 use crate::ssot::log::Log;
 use crate::ssot::record::{Head, StreamId};
-use crate::ssot::store::{AppendError, Batch, Committed, Durability, Store, StoreError, Stored};
+use crate::ssot::store::{
+    AppendError, Batch, Committed, Durability, Store, StoreError, Stored, Stretch,
+};
 
 mod committer;
 mod journal;
@@ -80,7 +82,7 @@ mod writeback;
 
 use committer::Committer;
 pub use committer::Pending;
-use journal::Place;
+use journal::{Media, Place};
 use tables::ReadTables;
 
 /// The format this module writes and reads.
@@ -204,6 +206,26 @@ impl RedbStore {
         let store = Self::prepare(database, place, Place::Beside(path.into()), options)?;
         sync_folder(path)?;
         Ok(store)
+    }
+
+    /// Opens or makes a store on media of your own: what a disk's faults are tried with.
+    /// `media` gives the tables for 0, and the journal's segments for 1 and 2, the same
+    /// ones whenever it is asked; `place` is the store's name in messages.
+    ///
+    /// # Errors
+    /// As [`RedbStore::open`].
+    pub fn create_on<M: redb::StorageBackend>(
+        media: impl Fn(usize) -> M + Send + Sync + 'static,
+        place: &str,
+        options: &Options,
+    ) -> Result<Self, StoreError> {
+        let tables = media(0);
+        let database = opening(place, || options.builder().create_with_backend(tables))?;
+        let segment = move |which: usize| -> Box<dyn redb::StorageBackend> {
+            Box::new(media(which.saturating_add(1)))
+        };
+        let journal = Place::On(Media(Box::new(segment)));
+        Self::prepare(database, place.into(), journal, options)
     }
 
     /// Opens an existing store for writing. After a crash this repairs redb's own
@@ -343,6 +365,17 @@ impl Tail {
         records.take(limit).cloned().collect()
     }
 
+    /// The sequence from which a stream's entries are here, and the indices of those of
+    /// them that a stretch asks for.
+    fn indices(&self, stretch: &Stretch<'_>) -> (u64, Vec<u64>) {
+        let base = self.turns().find_map(|log| log.first_of(stretch.stream)).unwrap_or(u64::MAX);
+        if base == u64::MAX {
+            return (base, Vec::new());
+        }
+        let indices = self.turns().flat_map(|log| log.indices_of(stretch.stream, stretch.from));
+        (base, indices.take(left(stretch.limit, stretch.from, base)).collect())
+    }
+
     fn streams(&self, after: Option<&StreamId>, limit: usize) -> BTreeMap<StreamId, Head> {
         let streams = self.turns().flat_map(|log| log.streams_after(after).take(limit));
         // The later turn has the later head.
@@ -405,6 +438,45 @@ impl Store for RedbStore {
         Ok(out)
     }
 
+    fn scan(
+        &self,
+        from: u64,
+        limit: usize,
+        visit: &mut dyn FnMut(&[u8], &Digest),
+    ) -> Result<(), StoreError> {
+        let (tail, tables) = self.tail()?;
+        let base = tail.base();
+        let later = tail.read(from, left(limit, from, base));
+        drop(tail);
+        self.shared.guarded(|| tables.scan(from, base, limit, visit))?;
+        for stored in later {
+            visit(&stored.bytes, &stored.digest);
+        }
+        Ok(())
+    }
+
+    fn trace(
+        &self,
+        stretches: &[Stretch<'_>],
+        visit: &mut dyn FnMut(usize, u64),
+    ) -> Result<(), StoreError> {
+        // The index leads into the log itself: what it says is shown, no record is read.
+        let (tail, tables) = self.tail()?;
+        let later: Vec<(u64, Vec<u64>)> =
+            stretches.iter().map(|stretch| tail.indices(stretch)).collect();
+        drop(tail);
+        self.shared.guarded(|| {
+            let entries = tables.entries()?;
+            for (number, (stretch, (base, later))) in stretches.iter().zip(later).enumerate() {
+                entries.show(stretch, base, &mut |index| visit(number, index))?;
+                for index in later {
+                    visit(number, index);
+                }
+            }
+            Ok(())
+        })
+    }
+
     fn streams(
         &self,
         after: Option<&StreamId>,
@@ -424,6 +496,26 @@ impl Store for RedbStore {
         let kept = tail.payload(digest).cloned();
         drop(tail);
         kept.map_or_else(|| self.shared.guarded(|| tables.payload(digest)), |kept| Ok(Some(kept)))
+    }
+
+    fn payloads(
+        &self,
+        digests: &[Digest],
+        visit: &mut dyn FnMut(usize, &[u8]),
+    ) -> Result<(), StoreError> {
+        let (tail, tables) = self.tail()?;
+        let later: Vec<_> = digests.iter().map(|digest| tail.payload(digest).cloned()).collect();
+        drop(tail);
+        self.shared.guarded(|| {
+            let payloads = tables.payloads()?;
+            for (number, (digest, later)) in digests.iter().zip(later).enumerate() {
+                match later {
+                    Some(bytes) => visit(number, &bytes),
+                    None => payloads.show(digest, &mut |bytes| visit(number, bytes))?,
+                }
+            }
+            Ok(())
+        })
     }
 
     fn durability(&self) -> Durability {

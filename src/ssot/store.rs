@@ -65,6 +65,31 @@ impl Batch {
         self.payloads.clear();
     }
 
+    /// Empties the batch for other records of this time on the same streams: what it
+    /// expects stays until [`Batch::expect_at`] says otherwise.
+    pub fn renew(&mut self, timestamp: Timestamp) {
+        self.timestamp = timestamp;
+        self.drafts.clear();
+        self.payloads.clear();
+    }
+
+    /// Expects another head of the stream that was expected at this place, from 0 in the
+    /// order in which they were first expected. Says whether there is one.
+    pub fn expect_at(&mut self, place: usize, head: Head) -> bool {
+        match self.expected.get_mut(place) {
+            Some((_, expected)) => {
+                *expected = head;
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// Takes the last record back, so that its room can be used again.
+    pub fn pop_draft(&mut self) -> Option<Draft> {
+        self.drafts.pop()
+    }
+
     /// [`Batch::expect`] in place.
     pub fn push_expected(&mut self, stream: StreamId, head: Head) {
         self.expected.push((stream, head));
@@ -210,6 +235,26 @@ pub struct Stored {
     pub digest: Digest,
 }
 
+/// Some entries of a stream's index: `limit` of them from sequence `from`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stretch<'a> {
+    /// The stream.
+    pub stream: &'a StreamId,
+    /// The first sequence.
+    pub from: u64,
+    /// How many, at most.
+    pub limit: usize,
+}
+
+/// How many records [`Store::scan`] and [`Store::trace`] hold at a time as they stand.
+const SCANNED: usize = 64;
+
+/// The global index that a record's bytes name (offset 3, see [`crate::ssot::record`]).
+fn place_of(stored: &Stored) -> Option<u64> {
+    let bytes = stored.bytes.get(3..)?.first_chunk()?;
+    Some(u64::from_le_bytes(*bytes))
+}
+
 /// Compare-and-append on streams, and ordered reads.
 ///
 /// Shared by reference between threads where the implementation is `Sync`. `&S`, `Box<S>`
@@ -259,6 +304,73 @@ pub trait Store {
         limit: usize,
     ) -> Result<Vec<Stored>, StoreError>;
 
+    /// Shows up to `limit` records of the global log from index `from`, in order: their
+    /// bytes, and the digests stored beside them. As [`Store::read`], for who looks at
+    /// many records and keeps none. `visit` must not call the store.
+    ///
+    /// # Errors
+    /// [`StoreError`]; some records may have been shown before.
+    fn scan(
+        &self,
+        from: u64,
+        limit: usize,
+        visit: &mut dyn FnMut(&[u8], &Digest),
+    ) -> Result<(), StoreError> {
+        let (mut from, mut left) = (from, limit);
+        while left > 0 {
+            let piece = self.read(from, left.min(SCANNED))?;
+            if piece.is_empty() {
+                break;
+            }
+            for stored in &piece {
+                visit(&stored.bytes, &stored.digest);
+            }
+            from = from.saturating_add(piece.len() as u64);
+            left = left.saturating_sub(piece.len());
+        }
+        Ok(())
+    }
+
+    /// Shows for each stretch the entries of its stream's index, in order: the number of
+    /// the stretch and the global index of the record that the entry leads to. `visit`
+    /// must not call the store.
+    ///
+    /// As it stands it reads each record twice, by its stream and in the log, and
+    /// compares them: right for every store. A store whose [`Store::read_stream`] reads
+    /// from the log itself, by an index of places, should show these places instead.
+    ///
+    /// # Errors
+    /// [`StoreError`]; [`StoreError::Damaged`] when an entry leads to no record, or to
+    /// another than the one in the log. Some entries may have been shown before.
+    fn trace(
+        &self,
+        stretches: &[Stretch<'_>],
+        visit: &mut dyn FnMut(usize, u64),
+    ) -> Result<(), StoreError> {
+        for (number, stretch) in stretches.iter().enumerate() {
+            let (mut from, mut left) = (stretch.from, stretch.limit);
+            while left > 0 {
+                let piece = self.read_stream(stretch.stream, from, left.min(SCANNED))?;
+                if piece.is_empty() {
+                    break;
+                }
+                for stored in &piece {
+                    let index = place_of(stored).filter(|&index| {
+                        self.read(index, 1).is_ok_and(|log| log.first() == Some(stored))
+                    });
+                    let Some(index) = index else {
+                        let what = "a record of a stream is not the one in the log";
+                        return Err(StoreError::Damaged { what: what.into() });
+                    };
+                    visit(number, index);
+                }
+                from = from.saturating_add(piece.len() as u64);
+                left = left.saturating_sub(piece.len());
+            }
+        }
+        Ok(())
+    }
+
     /// Up to `limit` streams with their heads, in the order of their ids, after `after`.
     ///
     /// # Errors
@@ -275,11 +387,30 @@ pub trait Store {
     /// [`StoreError`].
     fn payload(&self, digest: &Digest) -> Result<Option<Arc<[u8]>>, StoreError>;
 
+    /// Shows the payloads kept under these digests: the number of the digest, and the
+    /// bytes. One that is not kept is not shown. As [`Store::payload`], for who looks at
+    /// many and keeps none. `visit` must not call the store.
+    ///
+    /// # Errors
+    /// [`StoreError`]; some payloads may have been shown before.
+    fn payloads(
+        &self,
+        digests: &[Digest],
+        visit: &mut dyn FnMut(usize, &[u8]),
+    ) -> Result<(), StoreError> {
+        for (number, digest) in digests.iter().enumerate() {
+            if let Some(bytes) = self.payload(digest)? {
+                visit(number, &bytes);
+            }
+        }
+        Ok(())
+    }
+
     /// What a committed batch survives.
     fn durability(&self) -> Durability;
 }
 
-/// Pointers to a store that pass everything on.
+/// Pointers to a store that pass everything on, also what has a default.
 macro_rules! forward {
     ($($pointer:ty),*) => {$(
         impl<S: Store + ?Sized> Store for $pointer {
@@ -312,6 +443,23 @@ macro_rules! forward {
                 (**self).read_stream(stream, from, limit)
             }
 
+            fn scan(
+                &self,
+                from: u64,
+                limit: usize,
+                visit: &mut dyn FnMut(&[u8], &Digest),
+            ) -> Result<(), StoreError> {
+                (**self).scan(from, limit, visit)
+            }
+
+            fn trace(
+                &self,
+                stretches: &[Stretch<'_>],
+                visit: &mut dyn FnMut(usize, u64),
+            ) -> Result<(), StoreError> {
+                (**self).trace(stretches, visit)
+            }
+
             fn streams(
                 &self,
                 after: Option<&StreamId>,
@@ -322,6 +470,14 @@ macro_rules! forward {
 
             fn payload(&self, digest: &Digest) -> Result<Option<Arc<[u8]>>, StoreError> {
                 (**self).payload(digest)
+            }
+
+            fn payloads(
+                &self,
+                digests: &[Digest],
+                visit: &mut dyn FnMut(usize, &[u8]),
+            ) -> Result<(), StoreError> {
+                (**self).payloads(digests, visit)
             }
 
             fn durability(&self) -> Durability {

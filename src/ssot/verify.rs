@@ -1,9 +1,8 @@
 //! Verification: the whole log, or one stream, read again and believed only as far
 //! as it proves itself.
 //!
-//! [`verify`] walks the log once from its start, in pieces of [`CHUNK`] records, so its
-//! memory does not grow with the log or with the number of streams. Of each record
-//! it checks, in the order of the log:
+//! [`verify`] walks the log once from its start. Of each record it checks, in the order
+//! of the log:
 //!
 //! - its bytes have the digest stored beside them, and are a record;
 //! - it stands at the index it names (nothing swapped, dropped, repeated);
@@ -13,6 +12,18 @@
 //!
 //! Afterwards each head must be that of its stream's last record, and the heads
 //! together must count as many records as the log has.
+//!
+//! A sound log is walked swiftly: records are hashed many at once
+//! ([`Domain::hash_many`](crate::digest::Domain::hash_many)), each is held against the end
+//! of its stream as the walk remembers it, and the streams' index is read once. Only when
+//! something is not as it must be, the log is walked again from its start, slowly, to
+//! name the first fault.
+//!
+//! Memory is bounded whatever the log: at most 256 KiB of records that wait to be hashed,
+//! the places of some 65,536 records that wait to be compared with the index, and the
+//! ends of at most 131,072 streams, some 200 bytes each. When there are more, those not
+//! used lately are forgotten, and read from the store when they go on. A log in which
+//! more streams than that go on in turns is slower to verify, not less surely verified.
 //!
 //! [`replay`] does the same for one stream and hands out its records: what an
 //! audience or a session is restored from.
@@ -32,27 +43,32 @@
 //!
 //! Requirements: ASM2-10.9, IRM-6.10, PLAN-7.1.3.
 
-use alloc::boxed::Box;
-use alloc::collections::BTreeMap;
-use alloc::vec::Vec;
-
 use crate::digest::{Digest, Domain};
-use crate::ssot::record::{Head, Record, StreamId};
+use crate::ssot::record::{Head, Record};
 use crate::ssot::store::{Store, StoreError, Stored};
 
+mod exact;
 mod fault;
 mod replay;
+mod streams;
+mod swift;
+#[cfg(test)]
+mod tests;
+mod view;
 
 pub use fault::{Fault, Place};
 pub use replay::{Replay, replay, verify_stream};
 
-/// How many records are held at a time, twice at most.
-pub const CHUNK: usize = 64;
+pub(crate) use view::RecordView;
+
+/// Progress is told after so many records at least; after some 65,536 at most.
+pub const CHUNK: usize = 1024;
 
 /// How far a verification has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Progress {
-    /// Records found sound so far.
+    /// Records whose bytes, place, link and entry in their stream's index were found
+    /// sound so far. The heads come last.
     pub verified: u64,
     /// Records in the log when the verification began.
     pub total: u64,
@@ -89,7 +105,7 @@ pub enum VerifyError {
     },
 }
 
-/// Verifies a whole log. `progress` is called after each piece.
+/// Verifies a whole log. `progress` is called now and then, each time with more.
 ///
 /// Nothing may be appended meanwhile; if something is, the answer may be
 /// [`VerifyError::Moved`].
@@ -102,50 +118,30 @@ pub fn verify<S: Store + ?Sized>(
     mut progress: impl FnMut(Progress),
 ) -> Result<Report, VerifyError> {
     let total = store.len()?;
-    let result = walk(store, total, &mut progress);
+    let mut told = 0;
+    let mut tell = |step: Progress| {
+        // The second walk comes by places that the first one told of.
+        if step.verified > told {
+            told = step.verified;
+            progress(step);
+        }
+    };
+    let bounds = swift::Bounds::USUAL;
+    let result = match swift::walk(store, total, bounds, &mut tell) {
+        Ok(report) => Ok(report),
+        Err(swift::Stop::Store(error)) => Err(error.into()),
+        Err(swift::Stop::Odd) => {
+            unchanged(store, total)?;
+            exact::walk(store, total, &mut tell)
+        }
+    };
+    unchanged(store, total)?;
+    result
+}
+
+fn unchanged<S: Store + ?Sized>(store: &S, before: u64) -> Result<(), VerifyError> {
     let after = store.len()?;
-    if after == total { result } else { Err(VerifyError::Moved { before: total, after }) }
-}
-
-fn walk<S: Store + ?Sized>(
-    store: &S,
-    total: u64,
-    progress: &mut impl FnMut(Progress),
-) -> Result<Report, VerifyError> {
-    let (mut verified, mut last) = (0, None);
-    loop {
-        let piece = store.read(verified, CHUNK)?;
-        if piece.is_empty() {
-            break;
-        }
-        let (sound, fault) = sound_prefix(&piece, verified);
-        check_links(store, &sound, verified)?;
-        if let Some(fault) = fault {
-            return Err(fault.into());
-        }
-        verified = verified.saturating_add(sound.len() as u64);
-        last = sound.last().map(Record::digest);
-        progress(Progress { verified, total });
-    }
-    let streams = check_heads(store, verified.max(total), verified)?;
-    Ok(Report { records: verified, streams, last })
-}
-
-/// The records of a piece up to the first that is bad in itself or stands at a wrong
-/// index, and what is wrong with that one.
-fn sound_prefix(piece: &[Stored], from: u64) -> (Vec<Record>, Option<Fault>) {
-    let mut sound = Vec::with_capacity(piece.len());
-    for (stored, index) in piece.iter().zip(from..) {
-        match open(stored, || Place::Log(index)) {
-            Err(fault) => return (sound, Some(fault)),
-            Ok(record) if record.index() != index => {
-                let (place, found) = (Place::Log(index), record.index());
-                return (sound, Some(Fault::Index { place, expected: index, found }));
-            }
-            Ok(record) => sound.push(record),
-        }
-    }
-    (sound, None)
+    if after == before { Ok(()) } else { Err(VerifyError::Moved { before, after }) }
 }
 
 /// Reads a record and holds its bytes against the digest stored beside them.
@@ -165,99 +161,6 @@ fn open(stored: &Stored, place: impl Fn() -> Place) -> Result<Record, Fault> {
     }
 }
 
-/// A stream, from its first record in this piece on: its head as stored, the head
-/// that the next record must follow, and its next records by the stream's index.
-struct Tail {
-    head: Head,
-    next: Head,
-    entries: alloc::vec::IntoIter<Stored>,
-}
-
-fn check_links<S: Store + ?Sized>(
-    store: &S,
-    piece: &[Record],
-    from: u64,
-) -> Result<(), VerifyError> {
-    let mut counts: BTreeMap<&StreamId, usize> = BTreeMap::new();
-    for record in piece {
-        let count = counts.entry(record.stream()).or_default();
-        *count = count.saturating_add(1);
-    }
-    let mut tails: BTreeMap<&StreamId, Tail> = BTreeMap::new();
-    for record in piece {
-        let stream = record.stream();
-        if !tails.contains_key(stream) {
-            let count = counts.get(stream).copied().unwrap_or(1);
-            tails.insert(stream, tail(store, record, count, from)?);
-        }
-        if let Some(tail) = tails.get_mut(stream) {
-            check_link(record, tail)?;
-        }
-    }
-    Ok(())
-}
-
-/// Reads the stream's records from the one before `record` on, and checks that one.
-fn tail<S: Store + ?Sized>(
-    store: &S,
-    record: &Record,
-    count: usize,
-    from: u64,
-) -> Result<Tail, VerifyError> {
-    let (stream, sequence) = (record.stream(), record.sequence());
-    let head = store.head(stream)?;
-    let place = || Place::Log(record.index());
-    let Some(before) = sequence.checked_sub(1) else {
-        let entries = read_entries(store, record, 0, count)?;
-        return Ok(Tail { head, next: Head::EMPTY, entries });
-    };
-    let mut entries = read_entries(store, record, before, count.saturating_add(1))?;
-    let missing = || Fault::Missing { place: place(), stream: stream.clone(), sequence: before };
-    let previous =
-        open(&entries.next().ok_or_else(missing)?, || Place::Stream(stream.clone(), before))?;
-    if previous.stream() != stream || previous.sequence() != before || previous.index() >= from {
-        return Err(missing().into());
-    }
-    Ok(Tail { head, next: previous.head(), entries })
-}
-
-fn read_entries<S: Store + ?Sized>(
-    store: &S,
-    record: &Record,
-    from: u64,
-    count: usize,
-) -> Result<alloc::vec::IntoIter<Stored>, VerifyError> {
-    match store.read_stream(record.stream(), from, count) {
-        Ok(entries) => Ok(entries.into_iter()),
-        // The stream's index leads nowhere: that is a fault of the log, at this record.
-        Err(StoreError::Damaged { .. }) => Err(VerifyError::Fault(Fault::Missing {
-            place: Place::Log(record.index()),
-            stream: record.stream().clone(),
-            sequence: from,
-        })),
-        Err(error) => Err(error.into()),
-    }
-}
-
-fn check_link(record: &Record, tail: &mut Tail) -> Result<(), Fault> {
-    let (stream, sequence) = (record.stream(), record.sequence());
-    let place = || Place::Log(record.index());
-    follows(record, tail.next, place)?;
-    let Some(entry) = tail.entries.next() else {
-        return Err(Fault::Missing { place: place(), stream: stream.clone(), sequence });
-    };
-    if *entry.bytes != *record.bytes() || entry.digest != record.digest() {
-        let other = open(&entry, || Place::Stream(stream.clone(), sequence))?;
-        return Err(Fault::StreamIndex { place: place(), found: other.index() });
-    }
-    if sequence >= tail.head.length() {
-        let (stream, found) = (stream.clone(), tail.head);
-        return Err(Fault::BehindHead { place: place(), stream, found });
-    }
-    tail.next = record.head();
-    Ok(())
-}
-
 /// Checks that a record comes right after a head.
 fn follows(record: &Record, after: Head, place: impl Fn() -> Place) -> Result<(), Fault> {
     if record.sequence() != after.length() {
@@ -269,78 +172,4 @@ fn follows(record: &Record, after: Head, place: impl Fn() -> Place) -> Result<()
         return Err(Fault::Previous { place: place(), expected, found });
     }
     Ok(())
-}
-
-/// Checks every head against its stream, and all together against the log's length.
-fn check_heads<S: Store + ?Sized>(
-    store: &S,
-    total: u64,
-    verified: u64,
-) -> Result<u64, VerifyError> {
-    let (mut streams, mut counted) = (0_u64, 0_u64);
-    let mut extra = None;
-    each_head(store, |stream, head| {
-        streams = streams.saturating_add(1);
-        counted = counted.saturating_add(head.length());
-        if extra.is_none() && is_extra(store, stream)? {
-            extra = Some(Fault::ExtraHead { stream: stream.clone(), found: head });
-        }
-        Ok(())
-    })?;
-    if let Some(fault) = extra {
-        return Err(fault.into());
-    }
-    if counted > verified || total > verified {
-        return Err(Fault::Truncated { index: verified, expected: counted.max(total) }.into());
-    }
-    each_head(store, |stream, found| check_head(store, stream, found))?;
-    Ok(streams)
-}
-
-/// Whether a stream that has a head has no record.
-fn is_extra<S: Store + ?Sized>(store: &S, stream: &StreamId) -> Result<bool, VerifyError> {
-    match store.read_stream(stream, 0, 1) {
-        Ok(entries) => Ok(entries.is_empty()),
-        // An entry whose record is gone: the log was cut off, which the count shows.
-        Err(StoreError::Damaged { .. }) => Ok(false),
-        Err(error) => Err(error.into()),
-    }
-}
-
-fn check_head<S: Store + ?Sized>(
-    store: &S,
-    stream: &StreamId,
-    found: Head,
-) -> Result<(), VerifyError> {
-    let last = found.length().saturating_sub(1);
-    let mut expected = Head::EMPTY;
-    for (stored, sequence) in store.read_stream(stream, last, 2)?.iter().zip(last..) {
-        expected = open(stored, || Place::Stream(stream.clone(), sequence))?.head();
-    }
-    if expected == found {
-        Ok(())
-    } else {
-        Err(Fault::HeadMismatch { stream: stream.clone(), expected, found }.into())
-    }
-}
-
-fn each_head<S: Store + ?Sized>(
-    store: &S,
-    mut check: impl FnMut(&StreamId, Head) -> Result<(), VerifyError>,
-) -> Result<(), VerifyError> {
-    let mut after: Option<StreamId> = None;
-    loop {
-        let page = store.streams(after.as_ref(), CHUNK)?;
-        for (stream, head) in &page {
-            if after.as_ref().is_some_and(|after| after >= stream) {
-                let what = alloc::format!("stream `{stream}` is listed out of order");
-                return Err(StoreError::Damaged { what: Box::from(what) }.into());
-            }
-            check(stream, *head)?;
-            after = Some(stream.clone());
-        }
-        if page.is_empty() {
-            return Ok(());
-        }
-    }
 }

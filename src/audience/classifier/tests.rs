@@ -116,7 +116,11 @@ proptest! {
     #[test]
     fn monotone(x in profile(), y in profile()) {
         let classifier = Classifier::default();
-        let class = |p: &Profile| classifier.classify(p).class();
+        let class = |p: &Profile| {
+            let found = classifier.classify(p);
+            assert_eq!(classifier.verdict(p), found.verdict(), "{p:?}");
+            found.class()
+        };
         let worse = class(&worst_of(&x, &y));
         prop_assert!(worse >= class(&x) && worse >= class(&y));
     }

@@ -46,7 +46,8 @@ pub(crate) fn run(args: &ApproveArgs, out: &mut Out) -> Result<ExitCode, Failure
                 let message = "the policy folder has no `jwks.json` to verify the token with";
                 return Err(Failure::new(message));
             };
-            TokenVerifier::from_jwks(&keys)?.verify(&read_token(file)?, now, policy)?
+            let verifier = TokenVerifier::from_jwks(&keys)?.within(&opened.limits);
+            verifier.verify(&read_token(file)?, now, policy)?
         }
         (None, Some(who)) => vouched(policy, who, now)?,
         (None, None) => return Err(Failure::new("expected `--token FILE` or `--as WHO`")),

@@ -1,5 +1,6 @@
 //! `prospera route`: lines in, verdicts and evidence out.
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Instant;
 
@@ -37,7 +38,7 @@ pub(crate) fn run(args: &RouteArgs, out: &mut Out) -> Result<ExitCode, Failure> 
     let scenario = scenario::Scenario::of(args)?;
     let folder = PolicyFolder::load(&scenario.policy)?;
     let keys = folder.keys().map(str::to_owned);
-    let mut lines = input::Lines::open(&scenario.input)?;
+    let mut lines = input::Lines::open(&scenario.input, folder.limits().submission_bytes())?;
     let (store, continued) = match &scenario.store {
         None => (Box::new(MemoryStore::new()) as AnyStore, false),
         Some(path) => continued(path)?,
@@ -54,8 +55,12 @@ pub(crate) fn run(args: &RouteArgs, out: &mut Out) -> Result<ExitCode, Failure> 
     let journals = scenario.store.as_deref().map(journals_of).transpose()?;
     let journals = journals.as_deref().map_or(Journals::Volatile, Journals::In);
     let opened = folder.open(journals, secret(scenario.seed.as_deref())?)?;
-    let sessions =
-        sessions::Sessions::new(opened.identity.clone(), keys.as_deref(), &scenario.base)?;
+    let sessions = sessions::Sessions::new(
+        opened.identity.clone(),
+        keys.as_deref(),
+        &opened.limits,
+        &scenario.base,
+    )?;
     let clock = scenario.clock.clone();
     let router: CliRouter = if let Some(who) = &args.adopt {
         let claims = crate::approve::vouched(&opened.identity, who, clock.now())?;
@@ -71,6 +76,7 @@ pub(crate) fn run(args: &RouteArgs, out: &mut Out) -> Result<ExitCode, Failure> 
         catalogue: opened.catalogue,
         intake: opened.intake,
         settings: opened.settings,
+        limits: opened.limits,
         calls_only: args.calls_only,
         input: lines.name().to_owned(),
     };
@@ -105,15 +111,15 @@ pub(crate) fn run(args: &RouteArgs, out: &mut Out) -> Result<ExitCode, Failure> 
         }
         Ok(())
     })?;
+    let records = run.router.store().len()?;
+    // A store that is closed is one file, and has its size.
+    drop(run);
+    let size = |path: &PathBuf| std::fs::metadata(path).ok().map(|file| file.len());
     let log = summary::Log {
-        records: run.router.store().len()?,
+        records,
         before,
+        bytes: scenario.store.as_ref().and_then(size),
         place: scenario.store.clone(),
-        bytes: scenario
-            .store
-            .as_ref()
-            .and_then(|path| std::fs::metadata(path).ok())
-            .map(|m| m.len()),
         took,
     };
     match args.format {

@@ -9,6 +9,7 @@ use prospera::routing::Router;
 use prospera::ssot::redb::RedbStore;
 use prospera::ssot::store::{Store, StoreError};
 use prospera::time::{Clock, FixedClock, SystemClock, Timestamp};
+use zeroize::Zeroizing;
 
 use crate::failure::Failure;
 
@@ -109,12 +110,14 @@ pub(crate) fn journals_of(store: &Path) -> Result<PathBuf, Failure> {
 }
 
 /// 32 bytes for the mint: derived from a seed, or from the system's randomness.
-pub(crate) fn secret(seed: Option<&str>) -> Result<[u8; 32], Failure> {
+pub(crate) fn secret(seed: Option<&str>) -> Result<Zeroizing<[u8; 32]>, Failure> {
+    let mut secret = Zeroizing::new([0; 32]);
     if let Some(seed) = seed {
-        return Ok(*prospera::digest::Domain::Other.hash(seed.as_bytes()).as_bytes());
+        // A seed stands in a file and makes runs repeatable: no secret.
+        secret.copy_from_slice(prospera::digest::Domain::Other.hash(seed.as_bytes()).as_bytes());
+        return Ok(secret);
     }
-    let mut secret = [0; 32];
-    getrandom::fill(&mut secret).map_err(|error| {
+    getrandom::fill(&mut *secret).map_err(|error| {
         Failure::new(format!("the system gives no randomness for tokens: {error}"))
     })?;
     Ok(secret)

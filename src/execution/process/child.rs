@@ -19,9 +19,8 @@ use std::time::Instant;
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
 
 use super::ProcessConfig;
+use crate::limits::STDERR_BYTES;
 
-/// How much of standard error is kept, in bytes.
-const STDERR_BYTES: u64 = 512;
 /// How long a killed program may take to be gone.
 const GRACE: Duration = Duration::from_secs(5);
 

@@ -17,14 +17,13 @@ use zeroize::Zeroizing;
 
 use crate::governance::portable::error::PortableError;
 use crate::id::Name;
+use crate::limits::{LEEWAY_MILLIS, Limits};
 
 const SECRET: &str = "k4.secret";
 const PUBLIC: &str = "k4.public";
 const ID: &str = "k4.pid.";
 /// Base64 digits of the 33 bytes of an id.
 const ID_DIGITS: usize = 44;
-/// The widest that clocks may differ, as for identity tokens.
-const MAX_LEEWAY_MS: u64 = 300_000;
 
 /// The PASERK id of a verifying key, `k4.pid.…`: a hash, safe to show.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -161,12 +160,13 @@ pub struct Trust {
     audience: Name,
     keys: BTreeMap<KeyId, VerifyingKey>,
     leeway_ms: u64,
+    limits: Limits,
 }
 
 impl Trust {
     /// Trust in an issuer, by the importer of this name; no key yet.
     pub const fn new(issuer: Name, audience: Name) -> Self {
-        Self { issuer, audience, keys: BTreeMap::new(), leeway_ms: 0 }
+        Self { issuer, audience, keys: BTreeMap::new(), leeway_ms: 0, limits: Limits::DEFAULT }
     }
 
     /// Adds a key of the issuer; two during a rotation.
@@ -180,7 +180,14 @@ impl Trust {
     /// start of a token, never to its end.
     #[must_use]
     pub const fn with_clock_leeway(mut self, millis: u64) -> Self {
-        self.leeway_ms = if millis < MAX_LEEWAY_MS { millis } else { MAX_LEEWAY_MS };
+        self.leeway_ms = if millis < LEEWAY_MILLIS { millis } else { LEEWAY_MILLIS };
+        self
+    }
+
+    /// Lowers the bound on a token's size.
+    #[must_use]
+    pub const fn with_limits(mut self, limits: &Limits) -> Self {
+        self.limits = self.limits.and(limits);
         self
     }
 
@@ -192,6 +199,10 @@ impl Trust {
     /// The importer.
     pub const fn audience(&self) -> &Name {
         &self.audience
+    }
+
+    pub(super) const fn limits(&self) -> &Limits {
+        &self.limits
     }
 
     pub(super) const fn leeway_ms(&self) -> u64 {

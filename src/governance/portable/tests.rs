@@ -15,6 +15,7 @@ use crate::audience::state::State;
 use crate::digest::Digest;
 use crate::governance::{Expectations, TokenClaims, TokenError};
 use crate::intent::RoutingId;
+use crate::limits::TOKEN_BYTES;
 use crate::verdict::SafetyMode;
 
 mod claims;

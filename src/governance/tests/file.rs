@@ -30,7 +30,7 @@ fn faults_point_at_their_place() {
         alloc::format!("version = \"1\"\n[[rule]]\nid = \"r\"\nkinds = \"any\"\n{rest}\n")
     };
     for (text, line, column, says) in [
-        ("version = \"\"\n".into(), 1, 11, "a version that is not empty"),
+        ("version = \"\"\n".into(), 1, 11, "a version that is a name"),
         ("rules = 1\n".into(), 1, 1, "unknown field `rules`"),
         (rule("effect = \"permit\""), 5, 10, "unknown variant `permit`"),
         (rule("effect = \"modify\""), 3, 6, "`read_only` to modify"),

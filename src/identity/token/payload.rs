@@ -11,7 +11,6 @@ use serde::Deserialize;
 use crate::id::{Name, PrincipalId, SessionId, SubjectId};
 use crate::identity::claims::{Claims, ClaimsOrigin, DelegationLink};
 use crate::identity::{IdentityError, IdentityPolicy, PrincipalKind, Scopes};
-use crate::limits::DELEGATION_LINKS;
 use crate::risk::Risk;
 use crate::time::Timestamp;
 
@@ -104,7 +103,11 @@ fn scopes(claim: &'static str, text: &str) -> Result<Scopes, IdentityError> {
 
 impl Payload {
     /// Checks issuer and audience and makes the rest names and times.
-    pub(super) fn into_claims(self, policy: &IdentityPolicy) -> Result<Claims, IdentityError> {
+    pub(super) fn into_claims(
+        self,
+        policy: &IdentityPolicy,
+        links: usize,
+    ) -> Result<Claims, IdentityError> {
         let issuer = name("iss", self.iss.as_deref())?;
         if issuer != *policy.issuer() {
             return Err(IdentityError::Issuer { expected: policy.issuer().clone(), found: issuer });
@@ -119,7 +122,7 @@ impl Payload {
             None => SubjectId::from(sub.name().clone()),
         };
         let base = policy.scopes(&roles, &held);
-        let (principal, delegation) = chain(sub, base, self.act)?;
+        let (principal, delegation) = chain(sub, base, self.act, links)?;
         let issued_at = time("iat", self.iat)?;
         Ok(Claims {
             origin: ClaimsOrigin::Token {
@@ -167,6 +170,7 @@ fn chain(
     sub: PrincipalId,
     base: Scopes,
     act: Option<Box<Actor>>,
+    limit: usize,
 ) -> Result<(PrincipalId, Vec<DelegationLink>), IdentityError> {
     let mut actors = Vec::new();
     let mut next = act;
@@ -178,11 +182,8 @@ fn chain(
         ));
         next = actor.act;
     }
-    if actors.len() > DELEGATION_LINKS {
-        return Err(IdentityError::DelegationLength {
-            limit: DELEGATION_LINKS,
-            found: actors.len(),
-        });
+    if actors.len() > limit {
+        return Err(IdentityError::DelegationLength { limit, found: actors.len() });
     }
     let (mut holder, mut held) = (sub, base);
     let mut links = Vec::with_capacity(actors.len());

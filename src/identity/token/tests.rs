@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use super::*;
 use crate::id::{Name, PrincipalId};
 use crate::identity::{PrincipalKind, Session};
+use crate::limits::TOKEN_BYTES;
 use crate::risk::Risk;
 use crate::verdict::ReasonCode;
 

@@ -57,7 +57,7 @@ fn d_21_what_fits_no_kind_is_no_intent() {
     assert!(matches!(error, IntentError::UnknownKind { nearest, .. } if nearest.is_empty()));
     let mut many = request("send_money", "DE1".into());
     let argument = many.arguments["to"].clone();
-    many.arguments = (0..=ITEMS).map(|i| (i.to_string().into(), argument.clone())).collect();
+    many.arguments = (0..=INTENT_ITEMS).map(|i| (i.to_string().into(), argument.clone())).collect();
     assert_eq!(catalogue.intent(many).unwrap_err().code(), ReasonCode::IntentLimit);
 }
 

@@ -6,7 +6,7 @@ use alloc::format;
 use alloc::string::String;
 
 use crate::id::{Name, SessionId, SubjectId};
-use crate::intent::intake::{Channel, Malformed, digest};
+use crate::intent::intake::{Channel, Expanded, Malformed, digest};
 use crate::intent::schema::short;
 use crate::json;
 use crate::limits::Limits;
@@ -24,23 +24,36 @@ pub(super) fn wrong(path: &str, expected: &str, found: &str) -> Reason {
 }
 
 /// Reads the bytes as JSON and expands them; what is refused becomes [`Malformed`].
-pub(super) fn or_malformed<T>(
+pub(super) fn or_malformed(
     bytes: &[u8],
     channel: &Channel,
     limits: &Limits,
-    expand: impl FnOnce(Value) -> Result<T, Refused>,
-) -> Result<T, Malformed> {
+    expand: impl FnOnce(Value) -> Result<Expanded, Refused>,
+) -> Result<Expanded, Malformed> {
     let read = json::parse(bytes, limits).map_err(|error| {
         let limit = error.kind().is_limit();
         let code = if limit { ReasonCode::IntentLimit } else { ReasonCode::IntentMalformed };
         (Reason::new(code).detail(format!("{error}")), None, None)
     });
-    read.and_then(expand).map_err(|(reason, subject, session)| Malformed {
+    let whole = read.and_then(expand).and_then(|expanded| match too_many(&expanded, limits) {
+        None => Ok(expanded),
+        Some(reason) => Err((reason, Some(expanded.subject), Some(expanded.session))),
+    });
+    whole.map_err(|(reason, subject, session)| Malformed {
         digest: digest(bytes),
         subject: subject.or_else(|| channel.subject.clone()),
         session: session.or_else(|| channel.session.clone()),
         reason,
     })
+}
+
+/// Why a request has more arguments, or relies on more facts, than the limits let it.
+fn too_many(expanded: &Expanded, limits: &Limits) -> Option<Reason> {
+    let limit = limits.intent_items();
+    let counts = [("arguments", expanded.arguments.len()), ("facts read", expanded.reads.len())];
+    let (what, found) = counts.into_iter().find(|(_, found)| *found > limit)?;
+    let detail = format!("expected at most {limit} {what}, found {found}");
+    Some(Reason::new(ReasonCode::IntentLimit).detail(detail))
 }
 
 /// The fields of one object that are not taken yet.

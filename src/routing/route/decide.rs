@@ -13,6 +13,7 @@ use crate::governance::{
 };
 use crate::id::{KindId, LayerId, Name, RuleId};
 use crate::identity::Session;
+use crate::intent::RoutingId;
 use crate::pipeline::{ExecutionPath, PipelineEngine, PipelineInput};
 use crate::provenance::Label;
 use crate::routing::evidence::StepResult;
@@ -80,7 +81,8 @@ impl<P: Position> Route<P> {
         E: GovernanceEngine + ?Sized,
     {
         let core = &mut *self.core;
-        let (Some(intent), Some(package)) = (core.submission.intent(), core.package.as_ref())
+        let (Some(intent), Some(components), Some(routing_id)) =
+            (core.submission.intent(), core.components(), core.block.routing_id)
         else {
             core.stop(LayerId::Governance, Verdict::Deny, malformed());
             return Err(GovernanceStop::Denied(Denied::new(self.core)));
@@ -102,7 +104,7 @@ impl<P: Position> Route<P> {
         let held = core.safety.as_ref().is_some_and(|f| f.decision == SafetyDecision::Hold);
         let input = GovernanceInput {
             intent,
-            routing_id: package.id(),
+            routing_id,
             authority: view.authority(),
             state: view.state,
             class: letter(view.class),
@@ -113,10 +115,9 @@ impl<P: Position> Route<P> {
             context: view.context,
             history: view.history,
             approval: view.approval,
-            now: core.now,
+            now: core.block.timestamp,
         };
-        let routing_id = package.id();
-        let row = table.find(&intent.kind().id, package.components());
+        let row = table.find(&intent.kind().id, &components);
         let ruling = escalate(engine.rule(&input), row, &input);
         core.block.approval = used_approval(view.approval, &ruling);
         match ruling.decision {
@@ -155,7 +156,7 @@ impl<P: Position> Route<P> {
             table: table.digest(),
             state: view.state,
             mode: core.block.mode,
-            expires_at: core.now.plus_millis(view.token_millis),
+            expires_at: core.block.timestamp.plus_millis(view.token_millis),
             nonce: view.nonce,
         });
         core.block.token = Some(token.evidence());
@@ -183,8 +184,12 @@ impl<P: Position> Route<P> {
         E: PipelineEngine + ?Sized,
     {
         let core = &mut *self.core;
-        let planned = redeem(core, table, state, token, mint, now)
-            .and_then(|()| plan(core, engine, table, state));
+        // Recomputed once at this step (D-23), for the token and for the table.
+        let recomputed = core.components().map(|components| components.id());
+        let planned = recomputed.ok_or(Reason::new(ReasonCode::IntentMalformed)).and_then(|id| {
+            redeem(core, table, id, state, token, mint, now)?;
+            plan(core, engine, table, id, state)
+        });
         match planned {
             Ok((path, row)) => {
                 core.block.template = Some(path.template().clone());
@@ -208,13 +213,16 @@ fn plan<E: PipelineEngine + ?Sized>(
     core: &Core,
     engine: &E,
     table: &RoutingTable,
+    recomputed: RoutingId,
     state: State,
 ) -> Result<(ExecutionPath, RuleId), Reason> {
-    let (Some(intent), Some(package)) = (intent_of(core), core.package.as_ref()) else {
+    let (Some(intent), Some(components), Some(id)) =
+        (intent_of(core), core.components(), core.block.routing_id)
+    else {
         return Err(Reason::new(ReasonCode::IntentMalformed));
     };
     let row = table
-        .resolve(&intent.kind().id, package.components(), package.id())
+        .resolve_as(&intent.kind().id, &components, recomputed, id)
         .map_err(|error| Reason::new(error.code()).detail(error.detail()))?;
     let input = PipelineInput {
         intent,
@@ -234,6 +242,9 @@ fn plan<E: PipelineEngine + ?Sized>(
 
 /// Every verdict names its rule, also the one that lets pass.
 fn named(mut reasons: Vec<Reason>, rule: Option<RuleId>, code: ReasonCode) -> Vec<Reason> {
+    if reasons.is_empty() {
+        return rule.map(|rule| alloc::vec![Reason::new(code).by(rule)]).unwrap_or_default();
+    }
     if let Some(rule) = rule
         && !reasons.iter().any(|reason| reason.rule.as_ref() == Some(&rule))
     {
@@ -247,16 +258,14 @@ fn named(mut reasons: Vec<Reason>, rule: Option<RuleId>, code: ReasonCode) -> Ve
 fn redeem(
     core: &Core,
     table: &RoutingTable,
+    recomputed: RoutingId,
     state: State,
     token: ApprovalToken,
     mint: &TokenMint,
     now: Timestamp,
 ) -> Result<(), Reason> {
-    let Some(package) = &core.package else {
-        return Err(Reason::new(ReasonCode::IntentMalformed));
-    };
     let expected = Expectations {
-        routing_id: package.components().id(),
+        routing_id: recomputed,
         table: table.digest(),
         state,
         mode: core.block.mode,

@@ -3,13 +3,14 @@
 //! Requirements: IRM-4.8.1..IRM-4.8.4, IRM-6.12.
 
 use alloc::boxed::Box;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
 
 use super::{Core, Route, intent_of};
 use crate::audience::state::State;
 use crate::digest::Domain;
-use crate::encode::Encode;
+use crate::encode::{Encode, Writer};
 use crate::execution::{
     Admission, Execution, ExecutionEngine, IdempotencyKey, Job, Output, Permit,
 };
@@ -28,8 +29,19 @@ use crate::verdict::{Reason, ReasonCode, Verdict};
 #[must_use = "the evidence must be committed before the effect"]
 pub struct Sealed {
     core: Box<Core>,
-    stream: StreamId,
-    body: Vec<u8>,
+    draft: Draft,
+}
+
+/// A sealed route whose record was lent to the batch that commits it.
+pub(in crate::routing) struct Lent {
+    core: Box<Core>,
+}
+
+impl Lent {
+    /// The route with its record again, which must be the one that was lent.
+    pub(in crate::routing) fn returned(self, draft: Draft) -> Sealed {
+        Sealed { core: self.core, draft }
+    }
 }
 
 /// A receipt that does not hold this route's evidence. Gives the sealed route back.
@@ -47,7 +59,11 @@ impl Uncommitted {
 
 impl fmt::Display for Uncommitted {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "expected a receipt for the evidence of this route on `{}`", self.sealed.stream)
+        write!(
+            f,
+            "expected a receipt for the evidence of this route on `{}`",
+            self.sealed.draft.stream()
+        )
     }
 }
 
@@ -60,7 +76,20 @@ impl<P: Position> Route<P> {
     ///
     /// # Errors
     /// [`ContractBlocked`]: the module is unknown or its contract is not met.
-    pub fn seal<E>(mut self, engine: &E) -> Result<Sealed, ContractBlocked>
+    pub fn seal<E>(self, engine: &E) -> Result<Sealed, ContractBlocked>
+    where
+        P: Precedes<layers::Committed>,
+        E: ExecutionEngine + ?Sized,
+    {
+        self.seal_over(engine, Vec::new())
+    }
+
+    /// [`Route::seal`] in the room of an earlier route's record.
+    pub(in crate::routing) fn seal_over<E>(
+        mut self,
+        engine: &E,
+        room: Vec<u8>,
+    ) -> Result<Sealed, ContractBlocked>
     where
         P: Precedes<layers::Committed>,
         E: ExecutionEngine + ?Sized,
@@ -86,20 +115,24 @@ impl<P: Position> Route<P> {
             return Err(ContractBlocked::new(self.core));
         };
         let stream = StreamId::new(StreamKind::Routing, session);
-        let body = core.block.to_canonical();
-        Ok(Sealed { core: self.core, stream, body })
+        let mut body = Writer::over(room);
+        body.reserve(core.block.room());
+        core.block.encode(&mut body);
+        let draft =
+            Draft::new(stream, RecordKind::EvidenceBlock, Subsystem::Routing, body.into_bytes());
+        Ok(Sealed { core: self.core, draft })
     }
 }
 
 impl Sealed {
     /// The record to commit.
     pub fn draft(&self) -> Draft {
-        Draft::new(
-            self.stream.clone(),
-            RecordKind::EvidenceBlock,
-            Subsystem::Routing,
-            self.body.clone(),
-        )
+        self.draft.clone()
+    }
+
+    /// The record itself, to be given back to [`Lent::returned`].
+    pub(in crate::routing) fn lend(self) -> (Lent, Draft) {
+        (Lent { core: self.core }, self.draft)
     }
 
     /// The evidence.
@@ -118,15 +151,23 @@ impl Sealed {
     /// # Errors
     /// [`Uncommitted`] when the receipt is not for this evidence.
     pub fn commit(self, receipt: &Receipt) -> Result<Route<layers::Committed>, Uncommitted> {
+        self.commit_and_reuse(receipt).map(|(route, _)| route)
+    }
+
+    /// [`Sealed::commit`], and the room of the record for a later route's.
+    pub(in crate::routing) fn commit_and_reuse(
+        self,
+        receipt: &Receipt,
+    ) -> Result<(Route<layers::Committed>, Vec<u8>), Uncommitted> {
         let found = receipt.records().iter().find(|record| {
             record.kind() == RecordKind::EvidenceBlock
-                && *record.stream() == self.stream
-                && record.body() == self.body
+                && record.stream() == self.draft.stream()
+                && record.body() == self.draft.body()
         });
         match found {
             Some(record) => {
                 let key = IdempotencyKey::from_evidence(record.digest());
-                Ok(Route::committed(self.core, key))
+                Ok((Route::committed(self.core, key), self.draft.into_body()))
             }
             None => Err(Uncommitted { sealed: self }),
         }
@@ -134,14 +175,14 @@ impl Sealed {
 
     /// Ends the route unexecuted, because its evidence could not be made durable or
     /// the log moved on meanwhile.
-    pub fn abandon(self) -> (EvidenceBlock, Submission) {
+    pub fn abandon(self) -> (Box<EvidenceBlock>, Submission) {
         (self.core.block, self.core.submission)
     }
 }
 
 impl fmt::Debug for Sealed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Sealed").field("stream", &self.stream).finish_non_exhaustive()
+        f.debug_struct("Sealed").field("stream", self.draft.stream()).finish_non_exhaustive()
     }
 }
 
@@ -171,6 +212,9 @@ impl<P: Position> Route<P> {
         E: ExecutionEngine + ?Sized,
     {
         let execution = run(&self.core, engine, state, now);
+        if let Execution::Done(output) = &execution {
+            self.core.output = Some(output.value.to_canonical().into());
+        }
         self.core.execution = Some(execution);
         Route::at(self.core)
     }
@@ -182,12 +226,12 @@ fn run<E: ExecutionEngine + ?Sized>(
     state: State,
     now: Timestamp,
 ) -> Execution {
-    let (Some(intent), Some(path), Some(package), Some(key)) =
-        (intent_of(core), core.path.as_ref(), core.package.as_ref(), core.key)
+    let (Some(intent), Some(path), Some(components), Some(key)) =
+        (intent_of(core), core.path.as_ref(), core.components(), core.key)
     else {
         return Execution::Failed(Reason::new(ReasonCode::IntentMalformed));
     };
-    if package.components().id() != package.id() || core.block.routing_id != Some(package.id()) {
+    if core.block.routing_id != Some(components.id()) {
         return Execution::Failed(Reason::new(ReasonCode::RoutingIdMismatch));
     }
     engine.execute(&Job {
@@ -210,7 +254,7 @@ impl Route<layers::Execution> {
             Some(Execution::Done(output)) => Outcome {
                 evidence,
                 status: OutcomeStatus::Done,
-                output: Some(Domain::Output.hash(&output.value.to_canonical())),
+                output: self.core.output.as_deref().map(|bytes| Domain::Output.hash(bytes)),
                 label: output.label.clone(),
                 reasons: Vec::new(),
             },
@@ -236,8 +280,13 @@ impl Route<layers::Execution> {
         }
     }
 
+    /// The canonical bytes of the output, which its digest in the outcome stands for.
+    pub(in crate::routing) fn output_bytes(&self) -> Option<Arc<[u8]>> {
+        self.core.output.clone()
+    }
+
     /// The evidence, the submission and the output.
-    pub fn into_parts(self) -> (EvidenceBlock, Submission, Option<Output>) {
+    pub fn into_parts(self) -> (Box<EvidenceBlock>, Submission, Option<Output>) {
         let output = match self.core.execution {
             Some(Execution::Done(output)) => Some(output),
             _ => None,

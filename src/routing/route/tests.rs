@@ -81,7 +81,7 @@ fn learnt() -> Box<Core> {
     core.block.template = Some(template.id.clone());
     core.block.mode = SafetyMode::Protected;
     core.block.verdict = Verdict::Allow;
-    core.package = Some(package);
+    core.packaged = Some(package.components().consensus);
     core.path = Some(path);
     core.key = Some(IdempotencyKey::from_evidence(Digest::ZERO));
     core
@@ -94,7 +94,7 @@ fn d_25_going_back_loses_what_was_learnt_after() {
         let back = go_back(learnt(), target, Digest::ZERO);
         let block = &back.block;
         let kept = |layer: LayerId| layer < target;
-        assert_eq!(back.package.is_some(), kept(LayerId::Intent), "{target}");
+        assert_eq!(back.packaged.is_some(), kept(LayerId::Intent), "{target}");
         assert_eq!(block.routing_id.is_some(), kept(LayerId::Intent), "{target}");
         assert_eq!(!block.flags.is_empty(), kept(LayerId::Intent), "{target}");
         assert_eq!(block.drift == Drift::Soft, kept(LayerId::Modeling), "{target}");
@@ -148,7 +148,7 @@ fn d_23_execution_compares_the_routing_id_once_more() {
     assert_eq!(execute(learnt()), ReasonCode::ModuleFailed, "asked, and it answered");
     assert_eq!(engine.0.get(), 1);
     let mut other = learnt();
-    let components = other.package.as_ref().map(|package| *package.components()).unwrap();
+    let components = other.components().unwrap();
     let changed = RoutingComponents { flags: SafetyFlags::NONE, ..components };
     other.block.routing_id = Some(changed.id());
     assert_eq!(execute(other), ReasonCode::RoutingIdMismatch);

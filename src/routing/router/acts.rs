@@ -23,13 +23,13 @@ use crate::governance::{
 use crate::id::{LayerId, Name, PrincipalId, SessionId, SubjectId, Subsystem};
 use crate::identity::{IdentityEngine, IdentityInput, PrincipalKind, Session};
 use crate::memory::NewFact;
-use crate::routing::desk::{Desk, Streams};
+use crate::routing::desk::Desk;
 use crate::routing::engines::Engines;
 use crate::routing::evidence::EvidenceBlock;
-use crate::ssot::record::{Draft, RecordKind, StreamId, StreamKind};
+use crate::ssot::record::{Draft, Record, RecordKind, StreamId, StreamKind};
 use crate::ssot::store::{Batch, Store};
 use crate::ssot::verify::verify_stream;
-use crate::time::Clock;
+use crate::time::{Clock, Timestamp};
 use crate::verdict::{CapabilityTier, Drift, Reason, ReasonCode, SafetyFlags, Verdict};
 
 /// A decision and the digest of the record that holds it.
@@ -46,6 +46,7 @@ impl<E: Engines, S: Store, C: Clock> Router<E, S, C> {
     /// before halt at their commit and are re-evaluated.
     ///
     /// # Errors
+    /// [`RouterError::Facts`] when a bound of the facts is reached: nothing is recorded;
     /// [`RouterError::Ledger`] when another writer was faster: the desk reads again.
     pub fn remember(&self, desk: &mut Desk<Profile<E>>, fact: NewFact) -> Result<u64, RouterError> {
         let mut live = self.take_live(desk)?;
@@ -55,12 +56,17 @@ impl<E: Engines, S: Store, C: Clock> Router<E, S, C> {
             return Err(RouterError::Act("the audience is ESCALATED: nothing is recorded".into()));
         }
         let now = self.clock.now();
-        let streams = Streams::of(desk.session.id(), desk.session.subject());
+        let streams = &desk.streams;
         let record = live.facts.record(fact);
+        // A record that the facts do not take would end every later replay of them.
+        if let Err(error) = live.facts.admits(&record) {
+            desk.live = Some(live);
+            return Err(error.into());
+        }
         let draft = record.draft(desk.session.subject());
         let batch = Batch::new(now)
-            .expect(streams.memory, live.facts.head())
-            .expect(streams.audience, live.audience.head())
+            .expect(streams.memory.clone(), live.facts.head())
+            .expect(streams.audience.clone(), live.audience.head())
             .append(draft);
         let receipt = self.ledger.commit(batch)?;
         for record in receipt.records() {
@@ -88,16 +94,13 @@ impl<E: Engines, S: Store, C: Clock> Router<E, S, C> {
         granted: bool,
         note: &str,
     ) -> Result<Decided, RouterError> {
-        let stepped_up = self.evidence(session, record)?;
+        let (stepped_up, latest) = self.asked(session, record)?;
         let (Verdict::StepUp, Some(role), Some(until)) =
             (stepped_up.verdict, &stepped_up.approver, stepped_up.wait_until)
         else {
             return Err(RouterError::Act("the route asks for no approval".into()));
         };
-        let now = self.clock.now();
-        if now >= until {
-            return Err(ReviewError::TooLate { expires_at: until, found: now }.into());
-        }
+        self.in_time(&stepped_up, until, latest)?;
         let matter =
             Matter::Approval { intent: stepped_up.intent, requester: stepped_up.principal.clone() };
         self.decide(
@@ -125,16 +128,13 @@ impl<E: Engines, S: Store, C: Clock> Router<E, S, C> {
         record: Digest,
         note: &str,
     ) -> Result<Decided, RouterError> {
-        let referred = self.evidence(session, record)?;
+        let (referred, latest) = self.asked(session, record)?;
         let (Drift::Hard, Verdict::Defer, Some(route), Some(until)) =
             (referred.drift, referred.verdict, referred.routing_id, referred.wait_until)
         else {
             return Err(RouterError::Act("the route was not referred for hard drift".into()));
         };
-        let now = self.clock.now();
-        if now >= until {
-            return Err(ReviewError::TooLate { expires_at: until, found: now }.into());
-        }
+        self.in_time(&referred, until, latest)?;
         // The route was referred to Governance (D-22); it goes back from there.
         let (from, target) = (LayerId::Governance, LayerId::Modeling);
         let matter = Matter::Backtrack { route, from, target };
@@ -347,6 +347,38 @@ impl<E: Engines, S: Store, C: Clock> Router<E, S, C> {
         }
     }
 
+    /// The evidence block of this digest, and when the session's last route was recorded.
+    fn asked(
+        &self,
+        session: &SessionId,
+        record: Digest,
+    ) -> Result<(EvidenceBlock, Timestamp), RouterError> {
+        let block = self.evidence(session, record)?;
+        let stream = StreamId::new(StreamKind::Routing, session.name().clone());
+        let latest = verify_stream(self.store(), &stream)?.iter().map(Record::timestamp).max();
+        Ok((block, latest.unwrap_or_default()))
+    }
+
+    /// Whether an answer comes in time: after the question, and before its end, as far as
+    /// the clock and the session's own records know. A clock that went back gives no
+    /// question a longer life.
+    fn in_time(
+        &self,
+        asked: &EvidenceBlock,
+        until: Timestamp,
+        latest: Timestamp,
+    ) -> Result<(), RouterError> {
+        let now = self.clock.now();
+        if now < asked.timestamp {
+            return Err(ReviewError::TooEarly { asked_at: asked.timestamp, found: now }.into());
+        }
+        let found = now.max(latest);
+        if found >= until {
+            return Err(ReviewError::TooLate { expires_at: until, found }.into());
+        }
+        Ok(())
+    }
+
     fn not_in(&self, subject: &SubjectId, expected: State) -> Result<RouterError, RouterError> {
         let found = self.audience(subject)?.state();
         Ok(RouterError::Act(
@@ -459,7 +491,10 @@ impl<E: Engines, S: Store, C: Clock> Router<E, S, C> {
             batch = batch.append(draft);
         }
         let receipt = self.ledger.commit(batch)?;
-        Ok(moving.confirm(&receipt)?.state())
+        let settled = moving.confirm(&receipt)?;
+        settled
+            .map(|audience| audience.state())
+            .ok_or_else(|| RouterError::Act("nothing changed".into()))
     }
 }
 

@@ -3,16 +3,17 @@
 use alloc::boxed::Box;
 use alloc::string::ToString;
 use alloc::sync::Arc;
+use alloc::vec::Vec;
 
 use super::{FollowUp, Profile, Routed, Router, RouterError, keep, moved};
 use crate::audience::permits::permits;
 use crate::audience::state::State;
 use crate::digest::Digest;
-use crate::encode::Encode;
+use crate::encode::{Encode as _, Writer};
 use crate::id::Subsystem;
 use crate::identity::Session;
 use crate::intent::Submission;
-use crate::routing::desk::{Live, OpenRoute, Streams, class_number};
+use crate::routing::desk::{Live, Pads, Streams, class_number};
 use crate::routing::engines::Engines;
 use crate::routing::evidence::EvidenceBlock;
 use crate::routing::route::{GovernanceView, Reception, Route, SafetyView, Sealed};
@@ -21,7 +22,7 @@ use crate::routing::stop::Stop;
 use crate::routing::terminal::{GovernanceStop, Terminal as _};
 use crate::ssot::ledger::Receipt;
 use crate::ssot::record::{Draft, RecordKind};
-use crate::ssot::store::{Batch, Store};
+use crate::ssot::store::Store;
 use crate::time::{Clock, Timestamp};
 use crate::verdict::{Reason, Verdict};
 
@@ -29,7 +30,7 @@ use crate::verdict::{Reason, Verdict};
 #[expect(clippy::large_enum_variant, reason = "a submission moves on without an allocation")]
 pub(super) enum Attempt {
     /// It is finished.
-    Done(Box<Routed>),
+    Done(Routed),
     /// The log moved on before anything was recorded: try again.
     Moved(Submission),
 }
@@ -48,10 +49,11 @@ impl<E: Engines, S: Store, C: Clock> Router<E, S, C> {
         session: &Session,
         live: &Live<Profile<E>>,
         submission: Submission,
+        room: Vec<u8>,
     ) -> Walked {
         let now = self.clock.now();
         let mut mandate = Mandate::stay(live.audience.state());
-        let result = self.steps(session, live, submission, now, &mut mandate);
+        let result = self.steps(session, live, submission, room, now, &mut mandate);
         Walked { result, mandate, now }
     }
 
@@ -60,6 +62,7 @@ impl<E: Engines, S: Store, C: Clock> Router<E, S, C> {
         session: &Session,
         live: &Live<Profile<E>>,
         submission: Submission,
+        room: Vec<u8>,
         now: Timestamp,
         mandate: &mut Mandate,
     ) -> Result<Sealed, Stop> {
@@ -69,7 +72,7 @@ impl<E: Engines, S: Store, C: Clock> Router<E, S, C> {
         let reception = Reception {
             session,
             state,
-            class: class_number(self.rules.classifier.classify(&profile).class()),
+            class: class_number(self.rules.classifier.verdict(&profile).class()),
             snapshot: live.facts.snapshot(),
             pins: self.rules.pins.digest(),
             standing: live.standing,
@@ -154,30 +157,33 @@ impl<E: Engines, S: Store, C: Clock> Router<E, S, C> {
             &self.rules.mint,
             self.clock.now(),
         )?;
-        Ok(route.seal(engines.execution())?)
+        Ok(route.seal_over(engines.execution(), room)?)
     }
 
     /// One attempt. On success everything the route taught is in `live`.
     pub(super) fn attempt(
         &self,
         session: &Session,
+        streams: &Streams,
+        pads: &mut Pads,
         live: &mut Live<Profile<E>>,
         submission: Submission,
     ) -> Result<Attempt, RouterError> {
-        let Walked { result, mandate, now } = self.walk(session, live, submission);
-        let streams = Streams::of(session.id(), session.subject());
+        let room = core::mem::take(&mut pads.block);
+        let Walked { result, mandate, now } = self.walk(session, live, submission, room);
         let before = live.audience.state();
         let moving = Self::carry_out(live, &mandate, now)?;
         // Whatever the route was decided on must still hold when it is recorded, be it
         // let pass or refused: a decision made meanwhile may be what it waits for.
-        let mut batch = Batch::new(now)
-            .expect(streams.routing.clone(), live.routing)
-            .expect(streams.audience.clone(), moving.expected_head())
-            .expect(streams.memory.clone(), live.facts.head())
-            .expect(streams.governance.clone(), live.governance)
-            .expect(super::policy_stream()?, self.policy);
+        let heads =
+            [live.routing, moving.expected_head(), live.facts.head(), live.governance, self.policy];
+        let batch = pads.evidence(streams, &self.policy_stream);
+        batch.renew(now);
+        for (place, head) in heads.into_iter().enumerate() {
+            batch.expect_at(place, head);
+        }
         for draft in moving.drafts(Subsystem::Safety) {
-            batch = batch.append(draft);
+            batch.push_draft(draft);
         }
         match result {
             Err(stop) => {
@@ -189,8 +195,9 @@ impl<E: Engines, S: Store, C: Clock> Router<E, S, C> {
                     Subsystem::Routing,
                     block.to_canonical(),
                 );
-                let batch = keep(batch.append(draft), &submission);
-                let receipt = match self.ledger.commit(batch) {
+                batch.push_draft(draft);
+                keep(batch, &submission);
+                let receipt = match self.ledger.commit(&*batch) {
                     Ok(receipt) => receipt,
                     Err(error) if moved(&error) => {
                         self.check_policy()?;
@@ -201,11 +208,19 @@ impl<E: Engines, S: Store, C: Clock> Router<E, S, C> {
                 let moved = Self::arrived(live, moving, &receipt, before)?;
                 live.absorb(self.engines.modeling(), &block, None, true);
                 live.routing = receipt.head(&streams.routing).unwrap_or(live.routing);
-                Ok(Attempt::Done(Box::new(routed(block, &receipt, follow_up, moved))))
+                Ok(Attempt::Done(routed(block, &receipt, follow_up, moved)))
             }
             Ok(sealed) => {
-                let batch = keep(batch.append(sealed.draft()), sealed.submission());
-                let receipt = match self.ledger.commit(batch) {
+                keep(batch, sealed.submission());
+                let (lent, draft) = sealed.lend();
+                batch.push_draft(draft);
+                let committed = self.ledger.commit(&*batch);
+                // The last that was pushed.
+                let Some(draft) = batch.pop_draft() else {
+                    return Err(RouterError::Act("the evidence left its batch".into()));
+                };
+                let sealed = lent.returned(draft);
+                let receipt = match committed {
                     Ok(receipt) => receipt,
                     Err(error) if moved(&error) => {
                         self.check_policy()?;
@@ -215,7 +230,7 @@ impl<E: Engines, S: Store, C: Clock> Router<E, S, C> {
                 };
                 let moved = Self::arrived(live, moving, &receipt, before)?;
                 live.routing = receipt.head(&streams.routing).unwrap_or(live.routing);
-                self.effect(live, &streams, sealed, &receipt, moved)
+                self.effect(live, streams, pads, sealed, &receipt, moved)
             }
         }
     }
@@ -225,25 +240,29 @@ impl<E: Engines, S: Store, C: Clock> Router<E, S, C> {
         &self,
         live: &mut Live<Profile<E>>,
         streams: &Streams,
+        pads: &mut Pads,
         sealed: Sealed,
         receipt: &Receipt,
         moved: Option<(State, State)>,
     ) -> Result<Attempt, RouterError> {
-        let committed = match sealed.commit(receipt) {
-            Ok(route) => route,
+        let committed = match sealed.commit_and_reuse(receipt) {
+            Ok((route, room)) => {
+                pads.block = reusable(room);
+                route
+            }
             Err(error) => return Err(RouterError::Act(alloc::format!("{error}").into())),
         };
-        let evidence = committed.key().digest();
         let route =
             committed.execute(self.engines.execution(), live.audience.state(), self.clock.now());
         let outcome = route.outcome();
+        let bytes = route.output_bytes();
         let (block, _, output) = route.into_parts();
-        live.open = Some(OpenRoute { evidence, block: block.clone() });
-        self.record_outcome(live, streams, evidence, &block, &outcome, output.as_ref())?;
+        // Where this fails the desk is read again, and finds the route open.
+        self.record_outcome(live, streams, pads, &block, &outcome, bytes)?;
         let mut done = routed(block, receipt, None, moved);
         done.outcome = Some(outcome);
         done.output = output;
-        Ok(Attempt::Done(Box::new(done)))
+        Ok(Attempt::Done(done))
     }
 
     /// Chains the outcome to its evidence and feeds it to Memory, Pipeline and SSOT
@@ -254,26 +273,30 @@ impl<E: Engines, S: Store, C: Clock> Router<E, S, C> {
         &self,
         live: &mut Live<Profile<E>>,
         streams: &Streams,
-        evidence: Digest,
+        pads: &mut Pads,
         block: &EvidenceBlock,
         outcome: &crate::routing::evidence::Outcome,
-        output: Option<&crate::execution::Output>,
+        output: Option<Arc<[u8]>>,
     ) -> Result<(), RouterError> {
-        let draft = Draft::new(
+        let mut body = Writer::over(core::mem::take(&mut pads.end));
+        outcome.encode(&mut body);
+        let batch = pads.outcome(streams);
+        batch.renew(self.clock.now());
+        batch.expect_at(0, live.routing);
+        batch.push_draft(Draft::new(
             streams.routing.clone(),
             RecordKind::Outcome,
             Subsystem::Execution,
-            outcome.to_canonical(),
-        );
-        let mut batch = Batch::new(self.clock.now())
-            .expect(streams.routing.clone(), live.routing)
-            .append(draft);
-        if let Some((digest, output)) = outcome.output.zip(output) {
-            let bytes: Arc<[u8]> = output.value.to_canonical().into();
-            batch = batch.payload(digest, bytes);
+            body.into_bytes(),
+        ));
+        if let Some((digest, bytes)) = outcome.output.zip(output) {
+            batch.push_payload(digest, bytes);
         }
-        let receipt = (self.ledger.commit(batch))
+        let evidence = outcome.evidence;
+        let receipt = (self.ledger.commit(&*batch))
             .map_err(|source| RouterError::OutcomeNotRecorded { evidence, source })?;
+        let room = batch.pop_draft().map(Draft::into_body);
+        pads.end = room.map(reusable).unwrap_or_default();
         live.routing = receipt.head(&streams.routing).unwrap_or(live.routing);
         live.open = None;
         live.absorb(self.engines.modeling(), block, Some(outcome), true);
@@ -287,7 +310,9 @@ impl<E: Engines, S: Store, C: Clock> Router<E, S, C> {
         receipt: &Receipt,
         before: State,
     ) -> Result<Option<(State, State)>, RouterError> {
-        live.arrive(moving.confirm(receipt)?, receipt);
+        if let Some(audience) = moving.confirm(receipt)? {
+            live.arrive(audience, receipt);
+        }
         let after = live.audience.state();
         Ok((before != after).then_some((before, after)))
     }
@@ -308,7 +333,7 @@ impl<E: Engines, S: Store, C: Clock> Router<E, S, C> {
 }
 
 fn routed(
-    evidence: EvidenceBlock,
+    evidence: Box<EvidenceBlock>,
     receipt: &Receipt,
     follow_up: Option<FollowUp>,
     moved: Option<(State, State)>,
@@ -324,6 +349,12 @@ fn routed(
         follow_up,
         moved,
     }
+}
+
+/// Room worth keeping from one route to the next.
+fn reusable(room: Vec<u8>) -> Vec<u8> {
+    const MOST: usize = 64 << 10;
+    if room.capacity() <= MOST { room } else { Vec::new() }
 }
 
 /// Sixteen bytes that no other committed route has: the start of the digest that this

@@ -122,6 +122,8 @@ impl Mandate {
 
 /// An audience on its way: unchanged, or waiting for its records.
 pub(super) enum Moving {
+    /// It was not taken out of the desk at all; its head.
+    Rests(Head),
     Stays(AnyAudience),
     Changes(Change),
 }
@@ -129,6 +131,7 @@ pub(super) enum Moving {
 impl Moving {
     pub(super) fn expected_head(&self) -> Head {
         match self {
+            Self::Rests(head) => *head,
             Self::Stays(audience) => audience.head(),
             Self::Changes(change) => change.expected_head(),
         }
@@ -136,14 +139,16 @@ impl Moving {
 
     pub(super) fn drafts(&self, source: Subsystem) -> Vec<Draft> {
         match self {
-            Self::Stays(_) => Vec::new(),
+            Self::Rests(_) | Self::Stays(_) => Vec::new(),
             Self::Changes(change) => change.drafts(source).collect(),
         }
     }
 
-    pub(super) fn confirm(self, receipt: &Receipt) -> Result<AnyAudience, RouterError> {
+    /// The audience as it is now; none where it never left the desk.
+    pub(super) fn confirm(self, receipt: &Receipt) -> Result<Option<AnyAudience>, RouterError> {
         match self {
-            Self::Stays(audience) => Ok(audience),
+            Self::Rests(_) => Ok(None),
+            Self::Stays(audience) => Ok(Some(audience)),
             Self::Changes(change) => {
                 let stream = change.stream();
                 let records: Vec<_> = (receipt.records().iter())
@@ -153,6 +158,7 @@ impl Moving {
                     .collect();
                 change
                     .confirm(&records)
+                    .map(Some)
                     .map_err(|error| RouterError::Act(alloc::format!("{error}").into()))
             }
         }
@@ -175,7 +181,7 @@ impl<E: Engines, S: Store, C: Clock> Router<E, S, C> {
         let from = live.audience.state();
         let (Some(finding), Some(intent)) = (finding, intent) else { return Mandate::stay(from) };
         let profile = live.class_profile(session, finding.risk, now);
-        let classification = self.rules.classifier.classify(&profile);
+        let classification = self.rules.classifier.verdict(&profile);
         let matrix = self.rules.matrix.verdict(classification.class(), intent.kind().tier);
         let kernel = self.engines.governance().kernel(&KernelInput {
             state: from,
@@ -225,7 +231,7 @@ impl<E: Engines, S: Store, C: Clock> Router<E, S, C> {
             class: classification.class(),
             matrix: matrix.decision(),
             violation: ConstitutionalViolation::of(&kernel),
-            restriction: Restriction::of_class(&classification.verdict())
+            restriction: Restriction::of_class(&classification)
                 .or_else(|| Restriction::of_risk(finding.risk, self.rules.threshold)),
             envelope: Some(finding.envelope),
             risk: finding.risk,
@@ -238,6 +244,13 @@ impl<E: Engines, S: Store, C: Clock> Router<E, S, C> {
         mandate: &Mandate,
         now: Timestamp,
     ) -> Result<Moving, RouterError> {
+        let blocks = mandate.envelope.is_some_and(|e| e.decision() == EnvelopeDecision::Block);
+        let moves = mandate.mandated.is_some_and(|mandated| {
+            !matches!(mandated, Move::Stay(_) | Move::Advance(_) | Move::AdmitRestricted)
+        });
+        if !blocks && !moves {
+            return Ok(Moving::Rests(live.audience.head()));
+        }
         let audience = take(live)?;
         let audience = match mandate.envelope {
             Some(verdict) if verdict.decision() == EnvelopeDecision::Block => {

@@ -1,5 +1,6 @@
 //! Opening a session: verified replay, and the advances that its audience has earned.
 
+use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
@@ -99,6 +100,8 @@ impl<E: Engines, S: Store, C: Clock> Router<E, S, C> {
                 Err(error) => return Err(error),
             }
         }
+        let mut session = session;
+        session.saw(live.record.seen);
         Ok(Desk::new(session, live))
     }
 
@@ -106,7 +109,7 @@ impl<E: Engines, S: Store, C: Clock> Router<E, S, C> {
     pub(super) fn take_live(
         &self,
         desk: &mut Desk<Profile<E>>,
-    ) -> Result<Live<Profile<E>>, RouterError> {
+    ) -> Result<Box<Live<Profile<E>>>, RouterError> {
         match desk.live.take() {
             Some(live) => Ok(live),
             None => self.load(&desk.session),
@@ -114,7 +117,7 @@ impl<E: Engines, S: Store, C: Clock> Router<E, S, C> {
     }
 
     /// Reads everything a session's routes rest on.
-    pub(super) fn load(&self, session: &Session) -> Result<Live<Profile<E>>, RouterError> {
+    pub(super) fn load(&self, session: &Session) -> Result<Box<Live<Profile<E>>>, RouterError> {
         let streams = Streams::of(session.id(), session.subject());
         let store = self.store();
         let mut facts = Facts::of(session.subject().clone());
@@ -124,7 +127,7 @@ impl<E: Engines, S: Store, C: Clock> Router<E, S, C> {
         let lineage = verify_stream(store, &streams.audience)?;
         let audience = AnyAudience::replay(session.subject().clone(), &lineage)
             .map_err(|error| RouterError::Replay(error.into()))?;
-        let mut live = Live {
+        let mut live = Box::new(Live {
             audience,
             profile: Profile::<E>::default(),
             facts,
@@ -137,7 +140,7 @@ impl<E: Engines, S: Store, C: Clock> Router<E, S, C> {
             governance: Head::EMPTY,
             open: None,
             record: Conduct::default(),
-        };
+        });
         live.record.first = lineage.first().map(Record::timestamp);
         for record in replay(store, &streams.governance)? {
             let record = record?;
@@ -188,6 +191,8 @@ impl<E: Engines, S: Store, C: Clock> Router<E, S, C> {
         let mut own = Vec::new();
         live.routing = self.read_routes(&streams.routing, u64::MAX, |route| own.push(route))?;
         for route in own {
+            // The clock may not stand before it, in this process either.
+            live.record.seen = live.record.seen.max(route.block.timestamp);
             if route.outcome.is_none() && route.block.opens_route() {
                 live.open = Some(OpenRoute { evidence: route.evidence, block: route.block });
             } else {
@@ -272,7 +277,7 @@ impl<E: Engines, S: Store, C: Clock> Router<E, S, C> {
         };
         let (envelope, risk) = self.engines.safety().posture(&posture);
         let profile = live.class_profile(session, risk, now);
-        let class = self.rules.classifier.classify(&profile).verdict();
+        let class = self.rules.classifier.verdict(&profile);
         let kernel = self.engines.governance().kernel(&KernelInput {
             state: from,
             flags: SafetyFlags::NONE,
@@ -363,20 +368,21 @@ impl<E: Engines, S: Store, C: Clock> Router<E, S, C> {
         let mut batch = Batch::new(now)
             .expect(streams.audience.clone(), moving.expected_head())
             .expect(streams.memory, live.facts.head())
-            .expect(super::policy_stream()?, self.policy);
+            .expect(self.policy_stream.clone(), self.policy);
         let drafts = moving.drafts(Subsystem::Audience);
         if drafts.is_empty() {
-            live.audience = match moving {
-                Moving::Stays(audience) => audience,
-                Moving::Changes(_) => return Ok(false),
-            };
+            if let Moving::Stays(audience) = moving {
+                live.audience = audience;
+            }
             return Ok(false);
         }
         for draft in drafts {
             batch = batch.append(draft);
         }
         let receipt = self.ledger.commit(batch)?;
-        live.arrive(moving.confirm(&receipt)?, &receipt);
+        if let Some(audience) = moving.confirm(&receipt)? {
+            live.arrive(audience, &receipt);
+        }
         Ok(again)
     }
 }

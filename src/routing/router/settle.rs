@@ -1,13 +1,14 @@
 //! After a crash: an effect whose outcome is unknown is asked for, never repeated.
 
 use alloc::string::ToString;
+use alloc::sync::Arc;
 
 use super::{Profile, Router, RouterError};
 use crate::digest::Domain;
 use crate::encode::Encode;
-use crate::execution::{ExecutionEngine, IdempotencyKey, Output, Reconciled};
+use crate::execution::{ExecutionEngine, IdempotencyKey, Reconciled};
 use crate::provenance::Label;
-use crate::routing::desk::{Desk, OpenRoute, Streams};
+use crate::routing::desk::{Desk, OpenRoute};
 use crate::routing::engines::Engines;
 use crate::routing::evidence::{Outcome, OutcomeStatus};
 use crate::ssot::store::Store;
@@ -40,14 +41,13 @@ impl<E: Engines, S: Store, C: Clock> Router<E, S, C> {
             None => Reconciled::NotHappened,
         };
         let (outcome, output) = outcome(evidence, answer);
-        let streams = Streams::of(desk.session.id(), desk.session.subject());
-        self.record_outcome(&mut live, &streams, evidence, &block, &outcome, output.as_ref())?;
+        self.record_outcome(&mut live, &desk.streams, &mut desk.pads, &block, &outcome, output)?;
         desk.live = Some(live);
         Ok(Some(outcome))
     }
 }
 
-fn outcome(evidence: crate::digest::Digest, answer: Reconciled) -> (Outcome, Option<Output>) {
+fn outcome(evidence: crate::digest::Digest, answer: Reconciled) -> (Outcome, Option<Arc<[u8]>>) {
     let without = |status, detail: &str| Outcome {
         evidence,
         status,
@@ -57,8 +57,8 @@ fn outcome(evidence: crate::digest::Digest, answer: Reconciled) -> (Outcome, Opt
     };
     match answer {
         Reconciled::Happened(Some(output)) => {
-            let digest = Domain::Output.hash(&output.value.to_canonical());
-            let label = output.label.clone();
+            let bytes = output.value.to_canonical();
+            let (digest, label) = (Domain::Output.hash(&bytes), output.label);
             let outcome = Outcome {
                 evidence,
                 status: OutcomeStatus::Done,
@@ -66,7 +66,7 @@ fn outcome(evidence: crate::digest::Digest, answer: Reconciled) -> (Outcome, Opt
                 label,
                 reasons: alloc::vec::Vec::new(),
             };
-            (outcome, Some(output))
+            (outcome, Some(bytes.into()))
         }
         Reconciled::Happened(None) => {
             (without(OutcomeStatus::Done, "settled: it took place, its output is lost"), None)

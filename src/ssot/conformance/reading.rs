@@ -8,7 +8,7 @@ use std::vec::Vec;
 use super::{ConformanceFailure, Outcome, TIME, Trial, digests, draft, named, stream};
 use crate::digest::{Digest, Domain};
 use crate::ssot::record::{Head, Record, StreamKind};
-use crate::ssot::store::{AppendError, Batch, Store, Stored};
+use crate::ssot::store::{AppendError, Batch, Store, Stored, Stretch};
 
 /// A new store has no record, no stream and no payload.
 ///
@@ -130,6 +130,50 @@ pub fn payloads<S: Store>(store: &S) -> Outcome {
             "other bytes for a digest that is kept: expected a refusal, found success".into(),
         )),
     }
+}
+
+/// What is shown without a copy is what is read: `scan` shows what `read` reads, `trace`
+/// the places of what `read_stream` reads, `payloads` what `payload` gives.
+///
+/// # Errors
+/// [`ConformanceFailure`] when the store does otherwise.
+pub fn showing<S: Store>(store: &S) -> Outcome {
+    let trial = Trial::new("showing", store);
+    let written = write_some(&trial)?;
+    for (from, limit) in [(0, 1000), (0, 0), (0, 1), (1, 3), (3, 1000), (1000, 5)] {
+        let what = format!("{limit} records from {from}");
+        let mut shown = Vec::new();
+        let scanned = store.scan(from, limit, &mut |bytes, digest| {
+            shown.push(Stored { bytes: bytes.into(), digest: *digest });
+        });
+        trial.done("showing the log", scanned)?;
+        trial.same(&what, &trial.done("reading the log", store.read(from, limit))?, &shown)?;
+
+        let ids = some_streams();
+        let stretches: Vec<_> = ids.iter().map(|stream| Stretch { stream, from, limit }).collect();
+        let mut shown = vec![Vec::new(); ids.len()];
+        let traced = store.trace(&stretches, &mut |number, index| {
+            if let Some(places) = shown.get_mut(number) {
+                places.push(index);
+            }
+        });
+        trial.done("showing the places of streams", traced)?;
+        for (id, shown) in ids.iter().zip(&shown) {
+            let own = written.iter().filter(|record| record.stream() == id);
+            let own = own.filter(|record| record.sequence() >= from).take(limit);
+            let places: Vec<u64> = own.map(Record::index).collect();
+            trial.same(&format!("the places of {what} of `{id}`"), &places, shown)?;
+        }
+    }
+    let (id, head) = (stream("a"), trial.done("reading a head", store.head(&stream("a")))?);
+    let digest = Domain::Payload.hash(b"shown");
+    let batch = Batch::new(TIME).expect(id.clone(), head).append(draft(&id, b"with a payload"));
+    trial.commit("a payload", batch.payload(digest, (*b"shown").into()))?;
+    let mut shown = Vec::new();
+    let asked = [Digest::ZERO, digest, digest];
+    let result = store.payloads(&asked, &mut |number, bytes| shown.push((number, bytes.to_vec())));
+    trial.done("showing payloads", result)?;
+    trial.same("payloads", &vec![(1, b"shown".to_vec()), (2, b"shown".to_vec())], &shown)
 }
 
 /// Streams whose ids are near each other in every way a key could mix up.

@@ -18,7 +18,7 @@ use crate::encode::{Decode as _, Encode as _, Reader, Writer};
 use crate::id::Name;
 use crate::ssot::log::Log;
 use crate::ssot::record::{Head, StreamId, StreamKind};
-use crate::ssot::store::{StoreError, Stored};
+use crate::ssot::store::{StoreError, Stored, Stretch};
 
 const META: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("prospera.meta");
 const RECORDS: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("prospera.records");
@@ -184,6 +184,31 @@ impl ReadTables {
         Ok(out)
     }
 
+    /// Shows up to `limit` records from index `from` on, before `end`.
+    pub(super) fn scan(
+        &self,
+        from: u64,
+        end: u64,
+        limit: usize,
+        visit: &mut dyn FnMut(&[u8], &Digest),
+    ) -> Result<(), StoreError> {
+        if from >= end {
+            return Ok(());
+        }
+        let records = self.0.open_table(RECORDS).map_err(opening)?;
+        for row in records.range(from..end).map_err(reading)?.take(limit) {
+            let (index, value) = row.map_err(reading)?;
+            let (digest, bytes) = split(value.value(), index.value())?;
+            visit(bytes, &digest);
+        }
+        Ok(())
+    }
+
+    /// The table that leads from a stream into the log, opened once for many streams.
+    pub(super) fn entries(&self) -> Result<Entries, StoreError> {
+        Ok(Entries(self.0.open_table(STREAMS).map_err(opening)?))
+    }
+
     /// Up to `limit` records of a stream from sequence `from` on, before `end`.
     pub(super) fn read_stream(
         &self,
@@ -238,6 +263,50 @@ impl ReadTables {
         let payloads = self.0.open_table(PAYLOADS).map_err(opening)?;
         let value = payloads.get(digest.as_bytes().as_slice()).map_err(reading)?;
         Ok(value.map(|value| value.value().into()))
+    }
+
+    /// The table of payloads, opened once for many of them.
+    pub(super) fn payloads(&self) -> Result<Payloads, StoreError> {
+        Ok(Payloads(self.0.open_table(PAYLOADS).map_err(opening)?))
+    }
+}
+
+pub(super) struct Entries(ReadOnlyTable<(&'static [u8], u64), u64>);
+
+impl Entries {
+    /// Shows the indices of up to `limit` records of a stream from sequence `from` on,
+    /// before `end`. No record is read.
+    pub(super) fn show(
+        &self,
+        stretch: &Stretch<'_>,
+        end: u64,
+        visit: &mut dyn FnMut(u64),
+    ) -> Result<(), StoreError> {
+        if stretch.from >= end {
+            return Ok(());
+        }
+        let key = key(stretch.stream);
+        let range = (key.as_slice(), stretch.from)..(key.as_slice(), end);
+        for row in self.0.range(range).map_err(reading)?.take(stretch.limit) {
+            let (_, index) = row.map_err(reading)?;
+            visit(index.value());
+        }
+        Ok(())
+    }
+}
+
+pub(super) struct Payloads(ReadOnlyTable<&'static [u8], &'static [u8]>);
+
+impl Payloads {
+    pub(super) fn show(
+        &self,
+        digest: &Digest,
+        visit: &mut dyn FnMut(&[u8]),
+    ) -> Result<(), StoreError> {
+        if let Some(bytes) = self.0.get(digest.as_bytes().as_slice()).map_err(reading)? {
+            visit(bytes.value());
+        }
+        Ok(())
     }
 }
 
@@ -312,10 +381,13 @@ fn head_from(value: &[u8], stream: &StreamId) -> Result<Head, StoreError> {
 }
 
 fn stored(value: &[u8], index: u64) -> Result<Stored, StoreError> {
+    let (digest, bytes) = split(value, index)?;
+    Ok(Stored { bytes: bytes.into(), digest })
+}
+
+fn split(value: &[u8], index: u64) -> Result<(Digest, &[u8]), StoreError> {
     match value.split_first_chunk::<DIGEST_LEN>() {
-        Some((digest, bytes)) => {
-            Ok(Stored { bytes: bytes.into(), digest: Digest::from_bytes(*digest) })
-        }
+        Some((digest, bytes)) => Ok((Digest::from_bytes(*digest), bytes)),
         None => Err(damaged(format!("record {index} has no digest beside it"))),
     }
 }

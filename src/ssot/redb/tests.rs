@@ -166,9 +166,12 @@ fn on(media: &Media) -> Result<RedbStore, StoreError> {
 }
 
 fn on_with(media: &Media, options: &Options) -> Result<RedbStore, StoreError> {
-    let disk = media.tables.clone();
-    let database = opening("disk", || options.builder().create_with_backend(disk))?;
-    RedbStore::prepare(database, "disk".into(), Place::On(media.journal.clone()), options)
+    let media = media.clone();
+    let disk = move |which: usize| match which.checked_sub(1) {
+        None => media.tables.clone(),
+        Some(segment) => media.journal[segment].clone(),
+    };
+    RedbStore::create_on(disk, "disk", options)
 }
 
 fn commit(store: &RedbStore, group: &[Batch]) -> Vec<committer::Answer> {

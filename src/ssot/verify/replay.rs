@@ -2,9 +2,12 @@
 
 use alloc::vec::Vec;
 
-use super::{CHUNK, Fault, Place, VerifyError, follows, open};
+use super::{Fault, Place, VerifyError, follows, open};
 use crate::ssot::record::{Head, Record, StreamId};
 use crate::ssot::store::{Store, Stored};
+
+/// How many records are held at a time.
+const PIECE: usize = 64;
 
 /// The records of one stream, each checked before it is handed out.
 ///
@@ -69,7 +72,7 @@ impl<S: Store + ?Sized> Replay<'_, S> {
         }
         if self.piece.len() == 0 {
             let left = self.end.length().saturating_sub(sequence);
-            let limit = usize::try_from(left).unwrap_or(CHUNK).min(CHUNK);
+            let limit = usize::try_from(left).unwrap_or(PIECE).min(PIECE);
             self.piece = self.store.read_stream(&self.stream, sequence, limit)?.into_iter();
         }
         let place = || Place::Stream(self.stream.clone(), sequence);

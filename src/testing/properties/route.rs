@@ -65,7 +65,7 @@ where
         stored(router.store(), routed.index, RecordKind::EvidenceBlock, |record| {
             record.digest() == routed.record
         })?;
-    must(PROPERTY, evidence == routed.evidence && evidence.intent == intent, || {
+    must(PROPERTY, evidence == *routed.evidence && evidence.intent == intent, || {
         format!("{evidence:?} is stored for {:?}", routed.evidence)
     })?;
     must(PROPERTY, evidence.verdict == routed.verdict, || "two verdicts".into())?;

@@ -11,11 +11,14 @@
 //! {"release": {"subject": "alice", "by": "s-boss", "to": "BASE"}}
 //! ```
 
+use std::fmt::{self, Write as _};
+
 use prospera::audience::state::State;
 use prospera::id::{FactKey, Name, PrincipalId, SessionId, SubjectId};
 use prospera::identity::PrincipalKind;
 use prospera::provenance::{Sensitivity, SourcePattern};
 use serde::Deserialize;
+use zeroize::Zeroizing;
 
 /// One line of control.
 #[derive(Debug, Deserialize)]
@@ -29,11 +32,33 @@ pub(crate) enum Control {
     Release(ReleaseLine),
 }
 
+/// A signed token as it stands in a line: whoever has it can act with it until it ends.
+/// Not shown by `Debug`, and wiped when dropped.
+pub(crate) struct Bearer(Zeroizing<String>);
+
+impl<'de> Deserialize<'de> for Bearer {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer).map(|token| Self(Zeroizing::new(token)))
+    }
+}
+
+impl Bearer {
+    pub(crate) fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Bearer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Bearer(hidden)")
+    }
+}
+
 /// Opens a session: by a token, or by the host's word.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct SessionLine {
-    pub(crate) token: Option<String>,
+    pub(crate) token: Option<Bearer>,
     pub(crate) token_file: Option<String>,
     pub(crate) id: Option<SessionId>,
     pub(crate) subject: Option<SubjectId>,
@@ -117,6 +142,30 @@ pub(crate) fn is_control(value: &prospera::value::Value) -> bool {
 pub(crate) fn read(bytes: &[u8]) -> Result<Control, String> {
     serde_json::from_slice(bytes).map_err(|error| {
         let text = error.to_string();
-        text.split(" at line").next().unwrap_or_default().to_owned()
+        unquoted(text.split(" at line").next().unwrap_or_default())
     })
 }
+
+/// A message without the long texts that stand quoted in it: a token in the wrong place
+/// must not be repeated.
+fn unquoted(message: &str) -> String {
+    let mut out = String::with_capacity(message.len());
+    for (place, part) in message.split(['"', '`']).enumerate() {
+        // Every second part stands between quotes.
+        let quoted = place % 2 == 1;
+        let length = part.chars().count();
+        if place > 0 {
+            out.push('`');
+        }
+        if quoted && length > LONGEST_QUOTED {
+            // Writing to a text cannot fail.
+            let _ = write!(out, "({length} characters)");
+        } else {
+            out.push_str(part);
+        }
+    }
+    out
+}
+
+/// Longest text of a line that a message repeats, in characters.
+const LONGEST_QUOTED: usize = 40;

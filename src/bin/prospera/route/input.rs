@@ -3,8 +3,6 @@
 use std::io::{BufRead, Read as _};
 use std::path::Path;
 
-use prospera::limits::SUBMISSION_BYTES;
-
 use crate::failure::Failure;
 
 /// One line with its number, from 1.
@@ -18,20 +16,22 @@ pub(crate) struct Lines {
     name: String,
     reader: Box<dyn BufRead>,
     number: u64,
+    most: usize,
 }
 
 impl Lines {
-    /// The lines of a file, or of standard input for `-`.
-    pub(crate) fn open(path: &Path) -> Result<Self, Failure> {
+    /// The lines of a file, or of standard input for `-`; at most so many bytes of each
+    /// are kept.
+    pub(crate) fn open(path: &Path, most: usize) -> Result<Self, Failure> {
         if path.as_os_str() == "-" {
             let reader = Box::new(std::io::stdin().lock());
-            return Ok(Self { name: "standard input".into(), reader, number: 0 });
+            return Ok(Self { name: "standard input".into(), reader, number: 0, most });
         }
         let name = path.display().to_string();
         let file = std::fs::File::open(path).map_err(|error| {
             Failure::new(format!("expected a file of JSON lines at `{name}`: {error}"))
         })?;
-        Ok(Self { name, reader: Box::new(std::io::BufReader::new(file)), number: 0 })
+        Ok(Self { name, reader: Box::new(std::io::BufReader::new(file)), number: 0, most })
     }
 
     /// The input's name in messages.
@@ -44,7 +44,7 @@ impl Lines {
     pub(crate) fn next(&mut self) -> Result<Option<Line>, Failure> {
         loop {
             let mut bytes = Vec::new();
-            let most = u64::try_from(SUBMISSION_BYTES).unwrap_or(u64::MAX).saturating_add(2);
+            let most = u64::try_from(self.most).unwrap_or(u64::MAX).saturating_add(2);
             let read = self.reader.by_ref().take(most).read_until(b'\n', &mut bytes);
             let read = read
                 .map_err(|error| Failure::new(format!("{} cannot be read: {error}", self.name)))?;

@@ -32,6 +32,7 @@ pub(crate) struct Run {
     pub(crate) catalogue: Arc<Catalogue>,
     pub(crate) intake: Option<Mapping>,
     pub(crate) settings: RouterSettings,
+    pub(crate) limits: Limits,
     pub(crate) calls_only: bool,
     pub(crate) input: String,
 }
@@ -48,7 +49,7 @@ impl Run {
     /// Does what a line asks for. What cannot be read, or not be done, is routed all the
     /// same, to be Blocked with evidence.
     pub(crate) fn line(&mut self, line: &Line, clock: &CliClock) -> Result<Done, Failure> {
-        let value = json::parse(&line.bytes, &Limits::DEFAULT).ok();
+        let value = json::parse(&line.bytes, &self.limits).ok();
         if value.as_ref().is_some_and(is_control) {
             let refused = if self.calls_only {
                 "expected a call: `--calls-only` refuses lines that speak for the host".to_owned()
@@ -83,7 +84,7 @@ impl Run {
             }
             None => Channel::new(self.settings.instruction()),
         };
-        let limits = &Limits::DEFAULT;
+        let limits = &self.limits;
         if text("/jsonrpc").is_some() {
             let said = said("/params/_meta/prospera~1session");
             return mcp::read(bytes, &heard(said), limits);

@@ -1,6 +1,7 @@
 //! The sessions of a run: opened by tokens, or by the host's word where it counts.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -10,6 +11,7 @@ use prospera::identity::{
     TokenVerifier, VerifiedClaims,
 };
 use prospera::intent::Objective;
+use prospera::limits::{Limits, TOKEN_BYTES};
 use prospera::modeling::Profile;
 use prospera::risk::Risk;
 use prospera::routing::RouterError;
@@ -17,6 +19,7 @@ use prospera::routing::desk::Desk;
 use prospera::ssot::record::{StreamId, StreamKind};
 use prospera::ssot::verify::verify_stream;
 use prospera::time::Timestamp;
+use zeroize::Zeroizing;
 
 use super::control::SessionLine;
 use crate::failure::Failure;
@@ -52,9 +55,11 @@ impl Sessions {
     pub(crate) fn new(
         policy: Arc<IdentityPolicy>,
         keys: Option<&str>,
+        limits: &Limits,
         base: &Path,
     ) -> Result<Self, Failure> {
         let verifier = keys.map(TokenVerifier::from_jwks).transpose()?;
+        let verifier = verifier.map(|verifier| verifier.within(limits));
         let (desks, said) = (BTreeMap::new(), BTreeMap::new());
         Ok(Self { policy, verifier, base: base.to_owned(), desks, said })
     }
@@ -70,7 +75,7 @@ impl Sessions {
             (Some(_), Some(_)) => {
                 return Err(Refused::Line("expected `token` or `token_file`, found both".into()));
             }
-            (Some(token), None) => self.verified(token, now)?,
+            (Some(token), None) => self.verified(token.as_str(), now)?,
             (None, Some(file)) => {
                 let token = self.token_file(file)?;
                 self.verified(&token, now)?
@@ -82,9 +87,10 @@ impl Sessions {
         self.admit(router, session, now)
     }
 
-    fn token_file(&self, file: &str) -> Result<String, Refused> {
+    fn token_file(&self, file: &str) -> Result<Zeroizing<String>, Refused> {
         let inside = !file.starts_with('/') && file.split('/').all(|part| part != "..");
         if !inside {
+            let file = named(Path::new(file));
             let message = format!("expected a token file beside the input, found `{file}`");
             return Err(Refused::Line(message));
         }
@@ -220,12 +226,32 @@ pub(crate) fn resume(
     Ok(router.resume(session)?)
 }
 
-/// The token in a file, without white space around it.
-pub(crate) fn read_token(path: &Path) -> Result<String, Failure> {
-    let text = std::fs::read_to_string(path).map_err(|error| {
-        Failure::new(format!("expected a signed token at `{}`: {error}", path.display()))
-    })?;
-    Ok(text.trim().to_owned())
+/// The name of a file that should hold a token. Somebody may have put the token itself
+/// there: a name as long as that is not repeated.
+fn named(path: &Path) -> String {
+    const LONGEST: usize = 120;
+    let name = path.display().to_string();
+    let length = name.chars().count();
+    if length > LONGEST { format!("({length} characters)") } else { name }
+}
+
+/// The token in a file, without white space around it. Wiped when dropped.
+pub(crate) fn read_token(path: &Path) -> Result<Zeroizing<String>, Failure> {
+    let failed = |error: std::io::Error| {
+        Failure::new(format!("expected a signed token at `{}`: {error}", named(path)))
+    };
+    // A token beyond the bound is refused by its verifier: no need to read it whole.
+    let most = u64::try_from(TOKEN_BYTES).unwrap_or(u64::MAX).saturating_add(64);
+    // All the room at once: a text that grows leaves copies behind.
+    let room = usize::try_from(most).unwrap_or(TOKEN_BYTES);
+    let mut text = Zeroizing::new(String::with_capacity(room));
+    let file = std::fs::File::open(path).map_err(failed)?;
+    file.take(most).read_to_string(&mut text).map_err(failed)?;
+    let end = text.trim_end().len();
+    text.truncate(end);
+    let start = text.len().saturating_sub(text.trim_start().len());
+    text.drain(..start);
+    Ok(text)
 }
 
 /// What the host says of a session, within what the policy lets it say. An agent acts

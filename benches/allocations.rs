@@ -1,0 +1,180 @@
+//! How often the heap is asked for memory: `cargo bench --bench allocations`.
+//!
+//! A figure of the program and not of the machine: it is the same in each run. What must
+//! be zero is asserted in `tests/allocations.rs`. The peak is taken over a desk that
+//! routes on and on, over a store that keeps no record, so that what grows is not the log.
+
+#![expect(clippy::unwrap_used, reason = "a benchmark fails by panicking")]
+
+use std::hint::black_box;
+
+use allocation_counter::{AllocationInfo, measure};
+use prospera::audience::causes::EscalationTrigger;
+use prospera::audience::state::State;
+use prospera::audience::table::Way;
+use prospera::intent::Catalogue;
+use prospera::routing::{Desk, Router};
+use prospera::testing::world::{BEGIN, DefaultEngines, Setup, SharedClock, session};
+
+use common::forgetful::Forgetful;
+use common::lookup::{Lookup, SIZES};
+use common::machine;
+use common::report::{self, Report};
+use common::routes::{Routes, request};
+
+mod common;
+
+/// How many routes an average is taken over.
+const ROUTES: u32 = 1000;
+
+fn main() {
+    if report::only_tried() {
+        return;
+    }
+    let mut report = Report::begin("allocations");
+    transitions(&mut report);
+    tables(&mut report);
+    intents(&mut report);
+    routes(&mut report);
+    peak(&mut report);
+    report.end();
+}
+
+fn count(info: &AllocationInfo) -> (u128, &'static str) {
+    (u128::from(info.count_total), "allocations")
+}
+
+fn transitions(report: &mut Report) {
+    let (typed, any) = (machine::base(), machine::any());
+    let info = measure(|| drop(black_box(machine::escalate_typed(typed, trigger()))));
+    report.count("allocations-transition-typed", "transition, typed", count(&info), None);
+    let info = measure(|| {
+        drop(black_box(machine::request_ours(any, State::Escalated, Way::Escalate)));
+    });
+    report.count("allocations-request", "transition at run time", count(&info), None);
+    let any = machine::any();
+    let info = measure(|| {
+        drop(black_box(machine::request_ours(any, State::Privileged, Way::Advance)));
+    });
+    report.count("allocations-request-refused", "  refused", count(&info), None);
+}
+
+fn trigger() -> EscalationTrigger {
+    black_box(EscalationTrigger::RiskScore)
+}
+
+fn tables(report: &mut Report) {
+    for size in SIZES {
+        let lookup = Lookup::new(size);
+        let info = measure(|| assert!(lookup.resolve()));
+        let (row, text) = (format!("allocations-resolve-{size}"), format!("resolve, {size} rows"));
+        report.count(&row, &text, count(&info), None);
+    }
+}
+
+fn intents(report: &mut Report) {
+    let catalogue = Setup::sample().unwrap().catalogue;
+    let request = request();
+    let info = measure(|| drop(black_box(catalogue.intent(request))));
+    report.count("allocations-intent", "intent from a request", count(&info), None);
+}
+
+fn routes(report: &mut Report) {
+    let mut routes = Routes::new();
+    for intent in routes.intents(ROUTES / 10) {
+        routes.route(intent);
+    }
+    let intents = routes.intents(ROUTES / 2);
+    let each = intents.len() as u128;
+    let info = measure(|| intents.into_iter().for_each(|intent| routes.route(intent)));
+    let mean = (u128::from(info.count_total) + each / 2) / each;
+    report.count("allocations-route", "route in memory", (mean, "allocations"), None);
+    let bytes = u128::from(info.bytes_total) / each;
+    report.count("allocated-route", "  bytes asked for", (bytes, "bytes"), None);
+}
+
+/// A desk over a store that forgets.
+struct Long {
+    router: Router<DefaultEngines, Forgetful, SharedClock>,
+    desk: Desk<prospera::modeling::Profile>,
+    catalogue: Catalogue,
+}
+
+impl Long {
+    fn new() -> Self {
+        // Modules that keep no list of their calls: the list would grow.
+        let (mut engines, rules, catalogue) = Setup::sample().unwrap().into_parts().unwrap();
+        engines.execution = quiet::registry();
+        let alice = session(engines.identity.policy(), "alice", "s-1", None, BEGIN).unwrap();
+        let clock = SharedClock::new(BEGIN);
+        let operator = "operator".parse().unwrap();
+        let router = Router::new(engines, rules, Forgetful::default(), clock, operator).unwrap();
+        let desk = router.open(alice).unwrap();
+        router.store().forget().unwrap();
+        Self { router, desk, catalogue }
+    }
+
+    fn route(&mut self) {
+        let intent = self.catalogue.intent(request()).unwrap();
+        let routed = self.router.route(&mut self.desk, intent.into()).unwrap();
+        assert!(routed.evidence.opens_route());
+    }
+}
+
+/// The most memory that was in use at a time, on top of what was there at the beginning.
+fn peak(report: &mut Report) {
+    let many: u32 = std::env::var("PROSPERA_ROUTES").map_or(1_000_000, |n| n.parse().unwrap());
+    let mut long = Long::new();
+    for _ in 0..ROUTES {
+        long.route();
+    }
+    let few = measure(|| (0..ROUTES).for_each(|_| long.route()));
+    let many = measure(|| (0..many).for_each(|_| long.route()));
+    let [few, many] = [few.bytes_max, many.bytes_max].map(u128::from);
+    report.count("peak-routes-1000", "peak over 1,000 routes", (few, "bytes"), None);
+    let against = Some(("peak-routes-1000", few));
+    report.count("peak-routes-1000000", "  over a million", (many, "bytes"), against);
+}
+
+/// The sample's module for what is asked, without a list of its calls.
+mod quiet {
+    use prospera::audience::state::State;
+    use prospera::execution::{
+        Call, Contract, ContractError, ContractParts, DynModule, Execution, IdempotencyKey, Output,
+        Reconciled, Registry, Version,
+    };
+    use prospera::id::LayerId;
+    use prospera::provenance::Label;
+    use prospera::verdict::CapabilityTier;
+
+    #[derive(Debug)]
+    struct Echo(Contract);
+
+    impl DynModule for Echo {
+        fn contract(&self) -> Result<Contract, ContractError> {
+            Ok(self.0.clone())
+        }
+
+        fn run(&self, call: &Call<'_>) -> Execution {
+            Execution::Done(Output { value: call.arguments().to_value(), label: Label::empty() })
+        }
+
+        fn reconcile(&self, _: IdempotencyKey) -> Reconciled {
+            Reconciled::NotHappened
+        }
+    }
+
+    pub(crate) fn registry() -> Registry {
+        let mut registry = Registry::new();
+        let contract = Contract::new(ContractParts {
+            id: "notebook".parse().unwrap(),
+            version: Version { major: 1, minor: 0 },
+            required_state: State::Base,
+            tier: CapabilityTier::Act,
+            layers: [LayerId::Safety, LayerId::Governance].into(),
+            intents: ["note.write".parse().unwrap()].into(),
+        });
+        registry.register(Echo(contract.unwrap())).unwrap();
+        registry
+    }
+}
