@@ -17,9 +17,11 @@ use prospera::digest::{Digest, Domain};
 use prospera::id::Subsystem;
 use prospera::ssot::ledger::Ledger;
 use prospera::ssot::memory::MemoryStore;
-use prospera::ssot::record::{Draft, Head, RecordKind, StreamId, StreamKind};
+use prospera::ssot::record::{Draft, Head, Record, RecordKind, StreamId, StreamKind};
 use prospera::ssot::store::Batch;
 use prospera::time::Timestamp;
+
+type Payloads = Vec<(Digest, Arc<[u8]>)>;
 
 const NOW: Timestamp = Timestamp::from_millis(1_700_000_000_000);
 const ROUTES: u64 = 1000;
@@ -61,7 +63,7 @@ impl Session {
     }
 
     /// A payload of its own for each route, and its digest: outside of what is measured.
-    fn payloads(&self, each: &[usize]) -> Vec<(Digest, Arc<[u8]>)> {
+    fn payloads(&self, each: &[usize]) -> Payloads {
         let one = |(place, &size): (usize, &usize)| {
             let mut bytes = vec![u8::try_from(place).unwrap_or(0); size];
             if let Some(start) = bytes.first_chunk_mut::<8>() {
@@ -72,7 +74,7 @@ impl Session {
         each.iter().enumerate().map(one).collect()
     }
 
-    fn commit(&mut self, kind: RecordKind, size: usize, payloads: Vec<(Digest, Arc<[u8]>)>) {
+    fn commit(&mut self, kind: RecordKind, size: usize, payloads: Payloads) {
         let mut body = std::mem::take(&mut self.body);
         body.clear();
         body.resize(size, 7);
@@ -88,10 +90,10 @@ impl Session {
             self.batch.push_payload(digest, bytes);
         }
         let receipt = self.ledger.commit(&self.batch).unwrap();
-        self.head = receipt.records().last().map_or(Head::EMPTY, |record| record.head());
+        self.head = receipt.records().last().map_or(Head::EMPTY, Record::head);
     }
 
-    fn route(&mut self, payloads: (Vec<(Digest, Arc<[u8]>)>, Vec<(Digest, Arc<[u8]>)>)) {
+    fn route(&mut self, payloads: (Payloads, Payloads)) {
         self.number += 1;
         self.commit(RecordKind::EvidenceBlock, EVIDENCE, payloads.0);
         self.commit(RecordKind::Outcome, OUTCOME, payloads.1);

@@ -1,10 +1,12 @@
 //! Durable appends beside the same bytes appended to a file and flushed:
-//! `cargo bench --bench durable --features redb [-- append|start] [FOLDER]`.
+//! `cargo bench --bench durable --features redb [-- append|start] [IN-FLIGHT]
+//! [FOLDER]`.
 //!
-//! `append` (the default): with 1, 64 and 1,024 batches in flight, each from a thread of
-//! its own, how many appends per second the store makes durable, and how many a bare file
-//! does that gets the bytes of as many batches with one write and one `fdatasync`. Both are
-//! taken in turns within one run; the ratio printed is the median over the turns, with the
+//! `append` (the default): with 1, 64 and 1,024 batches in flight, how many appends per
+//! second the store makes durable, and how many a bare file does that gets the bytes of as
+//! many batches with one write and one `fdatasync`. Each batch in flight has a thread of its
+//! own that waits for it, or (64 and 1,024 again) four threads hand over their batches and
+//! then wait. Both are taken in turns within one run; the ratio printed is the median over the turns, with the
 //! least and the greatest. The batches are those of a route: a record of 600 bytes with
 //! three payloads under five expected heads, then one of 150 bytes with one payload.
 //!
@@ -25,7 +27,7 @@ use std::time::{Duration, Instant};
 
 use prospera::digest::Digest;
 use prospera::id::Subsystem;
-use prospera::ssot::ledger::Ledger;
+use prospera::ssot::ledger::{Ledger, check};
 use prospera::ssot::record::{Draft, Head, RecordKind, StreamId, StreamKind};
 use prospera::ssot::redb::RedbStore;
 use prospera::ssot::store::{Batch, Store};
@@ -49,14 +51,18 @@ fn main() {
     if args.iter().any(|arg| arg == "--test" || arg == "--list") {
         return;
     }
-    let place = args.iter().find(|arg| !["append", "start"].contains(&arg.as_str()));
+    let no_folder = |arg: &str| ["append", "start"].contains(&arg) || arg.parse::<usize>().is_ok();
+    let place = args.iter().find(|arg| !no_folder(arg));
     let base = place.map_or(PathBuf::from("target"), PathBuf::from);
     let folder = tempfile::tempdir_in(&base).unwrap();
     if args.iter().any(|arg| arg == "start") {
         start(folder.path());
     } else {
-        for in_flight in [1, 64, 1024] {
-            appends(folder.path(), in_flight);
+        let only = args.iter().find_map(|arg| arg.parse::<usize>().ok());
+        for (in_flight, threads) in [(1, 1), (64, 64), (64, 4), (1024, 1024), (1024, 4)] {
+            if only.is_none_or(|only| only == in_flight) {
+                appends(folder.path(), in_flight, threads);
+            }
         }
     }
 }
@@ -131,19 +137,24 @@ fn mix(state: u64) -> u64 {
     out ^ (out >> 31)
 }
 
-/// Appends for a while, one thread per session; appends per second.
-fn through_store(ledger: &Ledger<RedbStore>, sessions: &mut [Session]) -> u64 {
+/// Appends for a while, with so many threads; appends per second.
+fn through_store(ledger: &Ledger<RedbStore>, sessions: &mut [Session], threads: usize) -> u64 {
     let (stop, done) = (AtomicBool::new(false), AtomicU64::new(0));
-    let barrier = Barrier::new(sessions.len() + 1);
+    let barrier = Barrier::new(threads + 1);
+    let each = sessions.len() / threads;
     let took = std::thread::scope(|scope| {
-        for session in sessions {
+        for own in sessions.chunks_mut(each) {
             let (stop, done, barrier) = (&stop, &done, &barrier);
             let run = move || {
                 barrier.wait();
                 while !stop.load(Ordering::Relaxed) {
-                    let receipt = ledger.commit(session.next()).unwrap();
-                    session.head = receipt.records().last().unwrap().head();
-                    done.fetch_add(1, Ordering::Relaxed);
+                    if let [session] = own {
+                        let receipt = ledger.commit(session.next()).unwrap();
+                        session.head = receipt.records().last().unwrap().head();
+                    } else {
+                        all_at_once(ledger.store(), own);
+                    }
+                    done.fetch_add(own.len() as u64, Ordering::Relaxed);
                 }
             };
             std::thread::Builder::new().stack_size(256 << 10).spawn_scoped(scope, run).unwrap();
@@ -155,6 +166,15 @@ fn through_store(ledger: &Ledger<RedbStore>, sessions: &mut [Session]) -> u64 {
         start.elapsed()
     });
     per_second(done.into_inner(), took)
+}
+
+fn all_at_once(store: &RedbStore, sessions: &mut [Session]) {
+    let batches: Vec<_> = sessions.iter_mut().map(|session| Arc::new(session.next())).collect();
+    let pending: Vec<_> = batches.iter().map(|batch| store.submit(Arc::clone(batch))).collect();
+    for ((session, batch), pending) in sessions.iter_mut().zip(&batches).zip(pending) {
+        let receipt = check(batch, pending.wait().unwrap(), store.durability()).unwrap();
+        session.head = receipt.records().last().unwrap().head();
+    }
 }
 
 /// Appends the bytes of so many batches at a time to a file and flushes it; batches per
@@ -175,10 +195,11 @@ fn per_second(done: u64, took: Duration) -> u64 {
     done * 1_000_000 / micros
 }
 
-fn appends(folder: &Path, in_flight: usize) {
-    let path = folder.join(format!("{in_flight}.redb"));
+fn appends(folder: &Path, in_flight: usize, threads: usize) {
+    let name = format!("{in_flight}-{threads}");
+    let path = folder.join(format!("{name}.redb"));
     let ledger = Ledger::new(RedbStore::create(&path).unwrap());
-    let raw_path = folder.join(format!("{in_flight}.raw"));
+    let raw_path = folder.join(format!("{name}.raw"));
     let mut file = File::options().create(true).append(true).open(&raw_path).unwrap();
     let mut sessions: Vec<_> = (0..in_flight as u64).map(Session::new).collect();
     let mut rows = Vec::new();
@@ -187,9 +208,9 @@ fn appends(folder: &Path, in_flight: usize) {
         let (bare, kept);
         if round % 2 == 0 {
             bare = raw(&mut file, in_flight);
-            kept = through_store(&ledger, &mut sessions);
+            kept = through_store(&ledger, &mut sessions, threads);
         } else {
-            kept = through_store(&ledger, &mut sessions);
+            kept = through_store(&ledger, &mut sessions, threads);
             bare = raw(&mut file, in_flight);
         }
         rows.push((kept * 1000 / bare.max(1), bare, kept));
@@ -202,7 +223,7 @@ fn appends(folder: &Path, in_flight: usize) {
     let len = ledger.store().len().unwrap();
     let commits = ledger.store().commits();
     println!(
-        "{in_flight:>5} in flight: raw {:>8}/s, store {:>8}/s, store/raw {} \
+        "{in_flight:>5} in flight on {threads:>4} threads: raw {:>8}/s, store {:>8}/s, store/raw {} \
          (from {} to {}), {} appends per commit, {} bytes of file per append",
         median(rows.iter().map(|row| row.1).collect()),
         median(rows.iter().map(|row| row.2).collect()),
@@ -210,7 +231,7 @@ fn appends(folder: &Path, in_flight: usize) {
         thousandths(ratios.iter().copied().min().unwrap_or(0)),
         thousandths(ratios.iter().copied().max().unwrap_or(0)),
         len / commits.max(1),
-        bytes_in(folder, &format!("{in_flight}.redb")) / len.max(1),
+        bytes_in(folder, &format!("{name}.redb")) / len.max(1),
     );
     drop(ledger);
 }

@@ -130,9 +130,84 @@ fn every_defect_is_caught_by_the_rule_it_breaks() {
 }
 
 #[test]
-fn the_wrapper_alone_breaks_nothing() {
-    // Else the test above would show nothing: without its defect, each store passes.
-    assert!(conformance(|| Wrapped(MemoryStore::new())).is_ok());
+fn pointers_to_a_store_are_stores() {
+    assert!(conformance(|| Box::new(MemoryStore::new()) as Box<dyn Store + Sync>).is_ok());
+    assert!(conformance(|| Arc::new(MemoryStore::new())).is_ok());
+}
+
+/// Answers what no default would.
+struct Odd;
+
+impl Store for Odd {
+    fn append(&self, _: &Batch) -> Result<Committed, AppendError> {
+        Err(AppendError::Refused { reason: "odd" })
+    }
+    fn head(&self, _: &StreamId) -> Result<Head, StoreError> {
+        Ok(Head::new(7, Digest::ZERO))
+    }
+    fn len(&self) -> Result<u64, StoreError> {
+        Ok(5)
+    }
+    fn is_empty(&self) -> Result<bool, StoreError> {
+        Ok(true)
+    }
+    fn read(&self, _: u64, _: usize) -> Result<Vec<Stored>, StoreError> {
+        Ok(Vec::new())
+    }
+    fn read_stream(&self, _: &StreamId, _: u64, _: usize) -> Result<Vec<Stored>, StoreError> {
+        Ok(Vec::new())
+    }
+    fn scan(
+        &self,
+        _: u64,
+        _: usize,
+        visit: &mut dyn FnMut(&[u8], &Digest),
+    ) -> Result<(), StoreError> {
+        visit(b"odd", &Digest::ZERO);
+        Ok(())
+    }
+    fn trace(
+        &self,
+        _: &[Stretch<'_>],
+        visit: &mut dyn FnMut(usize, u64),
+    ) -> Result<(), StoreError> {
+        visit(3, 9);
+        Ok(())
+    }
+    fn streams(&self, _: Option<&StreamId>, _: usize) -> Result<Vec<(StreamId, Head)>, StoreError> {
+        Ok(Vec::new())
+    }
+    fn payload(&self, _: &Digest) -> Result<Option<Arc<[u8]>>, StoreError> {
+        Ok(None)
+    }
+    fn payloads(
+        &self,
+        _: &[Digest],
+        visit: &mut dyn FnMut(usize, &[u8]),
+    ) -> Result<(), StoreError> {
+        visit(4, b"odd");
+        Ok(())
+    }
+    fn durability(&self) -> Durability {
+        Durability::Durable
+    }
+}
+
+/// What a store does in its own way is done so behind a pointer, too.
+#[test]
+fn pointers_pass_on_what_has_a_default() {
+    fn passes_on(store: impl Store) {
+        assert!(store.is_empty().unwrap());
+        assert_eq!((store.len().unwrap(), store.durability()), (5, Durability::Durable));
+        let (mut scanned, mut traced, mut shown) = (0, 0, 0);
+        store.scan(0, 1, &mut |bytes, _| scanned += bytes.len()).unwrap();
+        store.trace(&[], &mut |_, index| traced += index).unwrap();
+        store.payloads(&[], &mut |number, _| shown += number).unwrap();
+        assert_eq!((scanned, traced, shown), (3, 9, 4));
+    }
+    passes_on(&Odd);
+    passes_on(Arc::new(Odd));
+    passes_on(Box::new(Odd) as Box<dyn Store>);
 }
 
 /// Says it lasts, and doesn't.
@@ -146,50 +221,41 @@ fn a_store_that_forgets_is_caught_when_it_is_opened_again() {
     assert!(durability(MemoryStore::new(), |_| MemoryStore::new()).is_ok(), "promised nothing");
 }
 
-struct Wrapped(MemoryStore);
-
-macro_rules! forward {
-    ($type:ty, $durability:expr) => {
-        impl Store for $type {
-            fn append(&self, batch: &Batch) -> Result<Committed, AppendError> {
-                self.0.append(batch)
-            }
-            fn head(&self, stream: &StreamId) -> Result<Head, StoreError> {
-                self.0.head(stream)
-            }
-            fn len(&self) -> Result<u64, StoreError> {
-                self.0.len()
-            }
-            fn read(&self, from: u64, limit: usize) -> Result<Vec<Stored>, StoreError> {
-                self.0.read(from, limit)
-            }
-            fn read_stream(
-                &self,
-                stream: &StreamId,
-                from: u64,
-                limit: usize,
-            ) -> Result<Vec<Stored>, StoreError> {
-                self.0.read_stream(stream, from, limit)
-            }
-            fn streams(
-                &self,
-                after: Option<&StreamId>,
-                limit: usize,
-            ) -> Result<Vec<(StreamId, Head)>, StoreError> {
-                self.0.streams(after, limit)
-            }
-            fn payload(&self, digest: &Digest) -> Result<Option<Arc<[u8]>>, StoreError> {
-                self.0.payload(digest)
-            }
-            fn durability(&self) -> Durability {
-                $durability
-            }
-        }
-    };
+impl Store for Forgets {
+    fn append(&self, batch: &Batch) -> Result<Committed, AppendError> {
+        self.0.append(batch)
+    }
+    fn head(&self, stream: &StreamId) -> Result<Head, StoreError> {
+        self.0.head(stream)
+    }
+    fn len(&self) -> Result<u64, StoreError> {
+        self.0.len()
+    }
+    fn read(&self, from: u64, limit: usize) -> Result<Vec<Stored>, StoreError> {
+        self.0.read(from, limit)
+    }
+    fn read_stream(
+        &self,
+        stream: &StreamId,
+        from: u64,
+        limit: usize,
+    ) -> Result<Vec<Stored>, StoreError> {
+        self.0.read_stream(stream, from, limit)
+    }
+    fn streams(
+        &self,
+        after: Option<&StreamId>,
+        limit: usize,
+    ) -> Result<Vec<(StreamId, Head)>, StoreError> {
+        self.0.streams(after, limit)
+    }
+    fn payload(&self, digest: &Digest) -> Result<Option<Arc<[u8]>>, StoreError> {
+        self.0.payload(digest)
+    }
+    fn durability(&self) -> Durability {
+        Durability::Durable
+    }
 }
-
-forward!(Wrapped, Durability::Volatile);
-forward!(Forgets, Durability::Durable);
 
 struct Broken {
     inner: MemoryStore,

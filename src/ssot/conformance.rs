@@ -133,6 +133,7 @@ impl<'a, S: Store> Trial<'a, S> {
     }
 
     /// Appends, and has the answer checked as the ledger does.
+    #[expect(clippy::needless_pass_by_value, reason = "batches are made where they are given")]
     fn commit(&self, what: &str, batch: Batch) -> Result<Vec<Record>, ConformanceFailure> {
         let asked = batch.clone();
         let committed: Committed = self.done(what, self.store.append(&batch))?;
@@ -150,6 +151,7 @@ impl<'a, S: Store> Trial<'a, S> {
 
     /// The append must be in conflict over this stream with these heads, and must have
     /// changed nothing.
+    #[expect(clippy::needless_pass_by_value, reason = "batches are made where they are given")]
     fn conflicts(
         &self,
         what: &str,

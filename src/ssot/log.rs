@@ -104,18 +104,15 @@ impl Log {
     pub(super) fn push(&mut self, record: &Record) {
         let (head, position) = (record.head(), self.records.len());
         let place = self.places.get(record.stream()).copied();
-        match place.and_then(|place| self.streams.get_mut(place)) {
-            Some(stream) => {
-                stream.head = head;
-                stream.positions.push(position);
-            }
-            None => {
-                let place = self.streams.len();
-                let (first, positions) = (record.sequence(), std::vec![position]);
-                self.streams.push(Stream { first, head, positions });
-                self.places.insert(record.stream().clone(), place);
-                self.order.insert(record.stream().clone(), place);
-            }
+        if let Some(stream) = place.and_then(|place| self.streams.get_mut(place)) {
+            stream.head = head;
+            stream.positions.push(position);
+        } else {
+            let place = self.streams.len();
+            let (first, positions) = (record.sequence(), std::vec![position]);
+            self.streams.push(Stream { first, head, positions });
+            self.places.insert(record.stream().clone(), place);
+            self.order.insert(record.stream().clone(), place);
         }
         self.bytes = self.bytes.saturating_add(record.bytes().len());
         self.records.push(Stored { bytes: record.shared_bytes(), digest: record.digest() });

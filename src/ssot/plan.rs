@@ -295,6 +295,7 @@ mod tests {
         Batch::new(Timestamp::from_millis(5))
     }
 
+    #[expect(clippy::needless_pass_by_value, reason = "batches are made where they are given")]
     fn reason(batch: Batch) -> &'static str {
         match plan(&batch, &end()) {
             Err(AppendError::Refused { reason }) => reason,

@@ -50,9 +50,10 @@
 //! cannot be caught in a program built with `panic = "abort"`. A flipped bit inside of
 //! a record is found by [`verify`](crate::ssot::verify::verify).
 //!
-//! INVARIANT (answers): `Ok` only after the flush; [`AppendError::Unknown`] when the commit
+//! INVARIANT (answers): `Ok` only after the flush; [`AppendError::Unknown`] when the flush
 //! itself failed, and from then on nothing more is read or written through this store:
-//! what the file holds is decided when it is opened again.
+//! what the files hold is decided when it is opened again. The same when the tables cannot
+//! be brought up to date; what was acknowledged is in the journal then.
 
 use std::boxed::Box;
 use std::collections::BTreeMap;
@@ -80,6 +81,7 @@ mod tables;
 mod writeback;
 
 use committer::Committer;
+pub use committer::Pending;
 use journal::{Media, Place};
 use tables::ReadTables;
 
@@ -95,10 +97,10 @@ pub struct Options {
 }
 
 impl Options {
-    /// A page cache of 64 MiB, 16 MiB of journal for each turn; pages are checked after a
+    /// A page cache of 64 MiB, 32 MiB of journal for each turn; pages are checked after a
     /// crash only.
     pub const fn new() -> Self {
-        Self { cache_bytes: 64 << 20, check_pages: false, journal_bytes: 16 << 20 }
+        Self { cache_bytes: 64 << 20, check_pages: false, journal_bytes: 32 << 20 }
     }
 
     /// After how many bytes of records and payloads the tables are brought up to date. Up
@@ -290,6 +292,40 @@ impl RedbStore {
         self.shared.commits.load(Ordering::Relaxed)
     }
 
+    /// Hands over a batch without waiting for it: one thread may have many on their way,
+    /// which the committer makes durable together. They are committed in the order in which
+    /// one thread hands them over.
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    /// # use prospera::id::Subsystem;
+    /// use prospera::ssot::ledger::check;
+    /// # use prospera::ssot::record::{Draft, Head, RecordKind, StreamId, StreamKind};
+    /// use prospera::ssot::redb::RedbStore;
+    /// use prospera::ssot::store::{Batch, Store};
+    /// # use prospera::time::Timestamp;
+    /// # let folder = tempfile::tempdir()?;
+    /// let store = RedbStore::create(folder.path().join("log.redb"))?;
+    /// # let batch = |name: &str| {
+    /// #     let stream = StreamId::new(StreamKind::Memory, name.parse().unwrap());
+    /// #     let draft = Draft::new(stream.clone(), RecordKind::Fact, Subsystem::Memory, vec![]);
+    /// #     Batch::new(Timestamp::from_millis(1)).expect(stream, Head::EMPTY).append(draft)
+    /// # };
+    /// let batches = [Arc::new(batch("alice")), Arc::new(batch("bob"))];
+    /// let pending = batches.each_ref().map(|batch| store.submit(Arc::clone(batch)));
+    /// for (batch, pending) in batches.iter().zip(pending) {
+    ///     let receipt = check(batch, pending.wait()?, store.durability())?;
+    ///     assert_eq!(receipt.records().len(), 1);
+    /// }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn submit(&self, batch: impl Into<Arc<Batch>>) -> Pending {
+        match &self.committer {
+            Some(committer) => committer.submit(batch.into()),
+            None => Pending::refused(&self.shared, READ_ONLY),
+        }
+    }
+
     /// The tail, and the tables with at least all that is before it.
     fn tail(&self) -> Result<(RwLockReadGuard<'_, Tail>, ReadTables), StoreError> {
         self.shared.ensure_known()?;
@@ -347,6 +383,8 @@ impl Tail {
     }
 }
 
+const READ_ONLY: &str = "the store was opened read-only";
+
 /// What is left of a limit after so many.
 fn left(limit: usize, from: u64, until: u64) -> usize {
     limit.saturating_sub(usize::try_from(until.saturating_sub(from)).unwrap_or(usize::MAX))
@@ -356,7 +394,7 @@ impl Store for RedbStore {
     fn append(&self, batch: &Batch) -> Result<Committed, AppendError> {
         match &self.committer {
             Some(committer) => committer.append(batch),
-            None => Err(AppendError::Refused { reason: "the store was opened read-only" }),
+            None => Err(AppendError::Refused { reason: READ_ONLY }),
         }
     }
 

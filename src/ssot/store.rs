@@ -410,7 +410,7 @@ pub trait Store {
     fn durability(&self) -> Durability;
 }
 
-/// Pointers to a store that pass everything on.
+/// Pointers to a store that pass everything on, also what has a default.
 macro_rules! forward {
     ($($pointer:ty),*) => {$(
         impl<S: Store + ?Sized> Store for $pointer {
@@ -443,6 +443,23 @@ macro_rules! forward {
                 (**self).read_stream(stream, from, limit)
             }
 
+            fn scan(
+                &self,
+                from: u64,
+                limit: usize,
+                visit: &mut dyn FnMut(&[u8], &Digest),
+            ) -> Result<(), StoreError> {
+                (**self).scan(from, limit, visit)
+            }
+
+            fn trace(
+                &self,
+                stretches: &[Stretch<'_>],
+                visit: &mut dyn FnMut(usize, u64),
+            ) -> Result<(), StoreError> {
+                (**self).trace(stretches, visit)
+            }
+
             fn streams(
                 &self,
                 after: Option<&StreamId>,
@@ -453,6 +470,14 @@ macro_rules! forward {
 
             fn payload(&self, digest: &Digest) -> Result<Option<Arc<[u8]>>, StoreError> {
                 (**self).payload(digest)
+            }
+
+            fn payloads(
+                &self,
+                digests: &[Digest],
+                visit: &mut dyn FnMut(usize, &[u8]),
+            ) -> Result<(), StoreError> {
+                (**self).payloads(digests, visit)
             }
 
             fn durability(&self) -> Durability {

@@ -13,7 +13,7 @@ use crate::out::Out;
 use crate::records::find_route;
 use crate::route::OPERATOR;
 use crate::route::sessions::{host_claims, read_token};
-use crate::store::{AnyStore, CliClock, CliRouter, open_beside};
+use crate::store::{AnyStore, CliClock, CliRouter, open_beside, writer};
 
 /// A person this host vouches for, with the roles it gives to approvers.
 pub(crate) fn vouched(
@@ -34,7 +34,7 @@ pub(crate) fn vouched(
 }
 
 pub(crate) fn run(args: &ApproveArgs, out: &mut Out) -> Result<ExitCode, Failure> {
-    let store = AnyStore::writer(&args.store)?;
+    let store: AnyStore = Box::new(writer(&args.store)?);
     let found = find_route(&store, &args.route)?;
     let (opened, keys) = open_beside(&args.store, &args.policy)?;
     let clock = CliClock::at(args.now);

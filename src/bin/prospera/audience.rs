@@ -8,16 +8,17 @@ use prospera::audience::lineage::{
 };
 use prospera::id::SubjectId;
 use prospera::ssot::record::{Record, RecordKind, StreamId, StreamKind};
+use prospera::ssot::store::Store;
 use prospera::ssot::verify::verify_stream;
 
 use crate::args::AudienceArgs;
 use crate::failure::Failure;
 use crate::out::Out;
 use crate::records::names_of;
-use crate::store::AnyStore;
+use crate::store::reader;
 
 pub(crate) fn run(args: &AudienceArgs, out: &mut Out) -> Result<ExitCode, Failure> {
-    let store = AnyStore::reader(&args.store)?;
+    let store = reader(&args.store)?;
     let known = names_of(&store, StreamKind::Subject)?;
     let Some(subject) = &args.subject else {
         for subject in &known {
@@ -57,7 +58,7 @@ pub(crate) fn run(args: &AudienceArgs, out: &mut Out) -> Result<ExitCode, Failur
     Ok(ExitCode::SUCCESS)
 }
 
-fn replay(store: &AnyStore, subject: &str) -> Result<(AnyAudience, Vec<Record>), Failure> {
+fn replay(store: &impl Store, subject: &str) -> Result<(AnyAudience, Vec<Record>), Failure> {
     let subject: SubjectId = subject.parse()?;
     let stream = StreamId::new(StreamKind::Audience, subject.name().clone());
     let records = verify_stream(store, &stream)?;

@@ -1,5 +1,6 @@
 //! `prospera route`: lines in, verdicts and evidence out.
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Instant;
 
@@ -9,15 +10,16 @@ use prospera::id::PrincipalId;
 use prospera::identity::Session;
 use prospera::policy::PolicyFolder;
 use prospera::routing::Router;
+use prospera::ssot::memory::MemoryStore;
 use prospera::ssot::record::RecordKind;
-use prospera::ssot::store::Store as _;
+use prospera::ssot::store::Store;
 use prospera::time::{Clock as _, Timestamp};
 
 use crate::args::{Format, RouteArgs};
 use crate::failure::Failure;
 use crate::out::{Out, note, progress};
 use crate::records::each_record;
-use crate::store::{AnyStore, CliRouter, journals_of, secret};
+use crate::store::{AnyStore, CliRouter, continued, journals_of, secret};
 
 mod control;
 mod input;
@@ -38,12 +40,12 @@ pub(crate) fn run(args: &RouteArgs, out: &mut Out) -> Result<ExitCode, Failure> 
     let keys = folder.keys().map(str::to_owned);
     let mut lines = input::Lines::open(&scenario.input, folder.limits().submission_bytes())?;
     let (store, continued) = match &scenario.store {
-        None => (AnyStore::volatile(), false),
-        Some(path) => AnyStore::continued(path)?,
+        None => (Box::new(MemoryStore::new()) as AnyStore, false),
+        Some(path) => continued(path)?,
     };
     let before = store.len()?;
     if continued && before > 0 {
-        scenario.clock.not_before(last_time(&store, before)?);
+        scenario.clock.not_before(last_time(&*store, before)?);
         if args.format == Format::Text {
             note(format!(
                 "note: continuing a log of {before} records; `--store FILE` begins another"
@@ -109,15 +111,15 @@ pub(crate) fn run(args: &RouteArgs, out: &mut Out) -> Result<ExitCode, Failure> 
         }
         Ok(())
     })?;
+    let records = run.router.store().len()?;
+    // A store that is closed is one file, and has its size.
+    drop(run);
+    let size = |path: &PathBuf| std::fs::metadata(path).ok().map(|file| file.len());
     let log = summary::Log {
-        records: run.router.store().len()?,
+        records,
         before,
+        bytes: scenario.store.as_ref().and_then(size),
         place: scenario.store.clone(),
-        bytes: scenario
-            .store
-            .as_ref()
-            .and_then(|path| std::fs::metadata(path).ok())
-            .map(|m| m.len()),
         took,
     };
     match args.format {
@@ -128,7 +130,7 @@ pub(crate) fn run(args: &RouteArgs, out: &mut Out) -> Result<ExitCode, Failure> 
 }
 
 /// The time of the last record.
-fn last_time(store: &AnyStore, length: u64) -> Result<Timestamp, Failure> {
+fn last_time(store: &dyn Store, length: u64) -> Result<Timestamp, Failure> {
     let last = store.read(length.saturating_sub(1), 1)?;
     let Some(stored) = last.first() else { return Ok(Timestamp::default()) };
     Ok(prospera::ssot::record::Record::decode_sealed(&stored.bytes)?.timestamp())

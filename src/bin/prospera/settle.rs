@@ -11,11 +11,11 @@ use crate::failure::Failure;
 use crate::out::Out;
 use crate::route::OPERATOR;
 use crate::route::sessions::resume;
-use crate::store::{AnyStore, CliClock, CliRouter, open_beside};
+use crate::store::{AnyStore, CliClock, CliRouter, open_beside, writer};
 
 pub(crate) fn run(args: &SettleArgs, out: &mut Out) -> Result<ExitCode, Failure> {
     let session: SessionId = args.session.parse()?;
-    let store = AnyStore::writer(&args.store)?;
+    let store: AnyStore = Box::new(writer(&args.store)?);
     let (opened, _) = open_beside(&args.store, &args.policy)?;
     let clock = CliClock::at(args.now);
     let now = clock.now();

@@ -13,13 +13,13 @@ use crate::failure::Failure;
 use crate::out::{Out, plain};
 use crate::records::{ReadIntent, RouteRecord, find_route, outcome_of, read_intent};
 use crate::route::verdict_name;
-use crate::store::AnyStore;
+use crate::store::reader;
 
 /// Longest value that is shown.
 const SHOWN: usize = 120;
 
 pub(crate) fn run(args: &ShowArgs, out: &mut Out) -> Result<ExitCode, Failure> {
-    let store = AnyStore::reader(&args.store)?;
+    let store = reader(&args.store)?;
     let route = find_route(&store, &args.route)?;
     let outcome = outcome_of(&store, &route.record)?;
     let kept = payloads::intent(&store, &route.block).map_err(|error| changed(&error))?;

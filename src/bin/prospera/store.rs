@@ -3,14 +3,11 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use prospera::digest::Digest;
 use prospera::execution::files::Journals;
 use prospera::policy::{DefaultEngines, OpenPolicy, PolicyFolder};
 use prospera::routing::Router;
-use prospera::ssot::memory::MemoryStore;
-use prospera::ssot::record::{Head, StreamId};
 use prospera::ssot::redb::RedbStore;
-use prospera::ssot::store::{AppendError, Batch, Committed, Durability, Store, StoreError, Stored};
+use prospera::ssot::store::{Store, StoreError};
 use prospera::time::{Clock, FixedClock, SystemClock, Timestamp};
 use zeroize::Zeroizing;
 
@@ -20,32 +17,25 @@ use crate::failure::Failure;
 pub(crate) type CliRouter = Router<DefaultEngines, AnyStore, CliClock>;
 
 /// A store of either kind.
-pub(crate) struct AnyStore(Box<dyn Store>);
+pub(crate) type AnyStore = Box<dyn Store>;
 
-impl AnyStore {
-    /// A log in memory.
-    pub(crate) fn volatile() -> Self {
-        Self(Box::new(MemoryStore::new()))
-    }
+/// The store at `path`, created where there is none. Says whether it was there.
+pub(crate) fn continued(path: &Path) -> Result<(AnyStore, bool), Failure> {
+    let there = path.exists();
+    let store = if there { RedbStore::open(path) } else { RedbStore::create(path) };
+    Ok((Box::new(store.map_err(in_use)?), there))
+}
 
-    /// The store at `path`, created where there is none. Says whether it was there.
-    pub(crate) fn continued(path: &Path) -> Result<(Self, bool), Failure> {
-        let there = path.exists();
-        let store = if there { RedbStore::open(path) } else { RedbStore::create(path) };
-        Ok((Self(Box::new(store.map_err(in_use)?)), there))
-    }
+/// The store at `path`, to be written.
+pub(crate) fn writer(path: &Path) -> Result<RedbStore, Failure> {
+    exists(path)?;
+    RedbStore::open(path).map_err(in_use)
+}
 
-    /// The store at `path`, to be written.
-    pub(crate) fn writer(path: &Path) -> Result<Self, Failure> {
-        exists(path)?;
-        Ok(Self(Box::new(RedbStore::open(path).map_err(in_use)?)))
-    }
-
-    /// The store at `path`, to be read.
-    pub(crate) fn reader(path: &Path) -> Result<Self, Failure> {
-        exists(path)?;
-        Ok(Self(Box::new(RedbStore::open_read_only(path).map_err(in_use)?)))
-    }
+/// The store at `path`, to be read.
+pub(crate) fn reader(path: &Path) -> Result<RedbStore, Failure> {
+    exists(path)?;
+    RedbStore::open_read_only(path).map_err(in_use)
 }
 
 fn exists(path: &Path) -> Result<(), Failure> {
@@ -63,49 +53,6 @@ fn in_use(error: StoreError) -> Failure {
         StoreError::InUse { .. } => Failure::new(&error)
             .help("a store has one writer: wait until the other process is done"),
         other => other.into(),
-    }
-}
-
-impl Store for AnyStore {
-    fn append(&self, batch: &Batch) -> Result<Committed, AppendError> {
-        self.0.append(batch)
-    }
-
-    fn head(&self, stream: &StreamId) -> Result<Head, StoreError> {
-        self.0.head(stream)
-    }
-
-    fn len(&self) -> Result<u64, StoreError> {
-        self.0.len()
-    }
-
-    fn read(&self, from: u64, limit: usize) -> Result<Vec<Stored>, StoreError> {
-        self.0.read(from, limit)
-    }
-
-    fn read_stream(
-        &self,
-        stream: &StreamId,
-        from: u64,
-        limit: usize,
-    ) -> Result<Vec<Stored>, StoreError> {
-        self.0.read_stream(stream, from, limit)
-    }
-
-    fn streams(
-        &self,
-        after: Option<&StreamId>,
-        limit: usize,
-    ) -> Result<Vec<(StreamId, Head)>, StoreError> {
-        self.0.streams(after, limit)
-    }
-
-    fn payload(&self, digest: &Digest) -> Result<Option<Arc<[u8]>>, StoreError> {
-        self.0.payload(digest)
-    }
-
-    fn durability(&self) -> Durability {
-        self.0.durability()
     }
 }
 

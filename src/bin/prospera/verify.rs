@@ -8,11 +8,11 @@ use prospera::ssot::verify::{VerifyError, verify};
 
 use crate::failure::Failure;
 use crate::out::{Out, progress};
-use crate::store::AnyStore;
+use crate::store::reader;
 
 pub(crate) fn run(path: &Path, out: &mut Out) -> Result<ExitCode, Failure> {
     let place = path.display();
-    let store = AnyStore::reader(path)?;
+    let store = reader(path)?;
     let bar = progress(Some(0), "verifying");
     let result = verify(&store, |step| {
         bar.set_length(step.total);

@@ -37,8 +37,35 @@ pub(super) type Answer = Result<Committed, AppendError>;
 
 #[derive(Debug)]
 struct Job {
-    batch: Batch,
+    batch: Arc<Batch>,
     reply: SyncSender<Answer>,
+}
+
+/// A batch on its way to the journal: its answer can be waited for.
+///
+/// Dropping it changes nothing: the batch is committed or not all the same.
+#[derive(Debug)]
+#[must_use = "nothing is known before the answer"]
+pub struct Pending {
+    answer: Result<Receiver<Answer>, AppendError>,
+    shared: Arc<Shared>,
+}
+
+impl Pending {
+    /// Waits for the answer. [`check`](crate::ssot::ledger::check) holds it against the
+    /// batch and gives the receipt.
+    ///
+    /// # Errors
+    /// As [`Store::append`](crate::ssot::store::Store::append).
+    pub fn wait(self) -> Result<Committed, AppendError> {
+        // No answer: the committer died while it had the batch.
+        let unanswered = |_| Err(AppendError::Unknown(self.shared.unknown_state()));
+        self.answer?.recv().unwrap_or_else(unanswered)
+    }
+
+    pub(super) fn refused(shared: &Arc<Shared>, reason: &'static str) -> Self {
+        Self { answer: Err(AppendError::Refused { reason }), shared: Arc::clone(shared) }
+    }
 }
 
 #[derive(Debug)]
@@ -95,21 +122,20 @@ impl Committer {
 
     fn answer(&self, batch: &Batch, alone: bool) -> Answer {
         if alone && let Ok(mut core) = self.core.try_lock() {
-            let mut answers = commit(&self.shared, &mut core, &[batch]);
-            return answers.pop().unwrap_or_else(|| self.unanswered());
+            let answer = commit(&self.shared, &mut core, &[batch]).pop();
+            let unanswered = || Err(AppendError::Unknown(self.shared.unknown_state()));
+            return answer.unwrap_or_else(unanswered);
         }
-        let (reply, answer) = sync_channel(1);
-        let job = Job { batch: batch.clone(), reply };
-        let sent = self.jobs.as_ref().is_some_and(|jobs| jobs.send(job).is_ok());
-        if !sent {
-            return Err(AppendError::Failed(self.shared.unknown_state()));
-        }
-        // No answer: the committer died while it had the batch.
-        answer.recv().unwrap_or_else(|_| self.unanswered())
+        self.submit(Arc::new(batch.clone())).wait()
     }
 
-    fn unanswered(&self) -> Answer {
-        Err(AppendError::Unknown(self.shared.unknown_state()))
+    /// Hands a batch to the committer.
+    pub(super) fn submit(&self, batch: Arc<Batch>) -> Pending {
+        let (reply, answer) = sync_channel(1);
+        let sent = self.jobs.as_ref().is_some_and(|jobs| jobs.send(Job { batch, reply }).is_ok());
+        let answer =
+            if sent { Ok(answer) } else { Err(AppendError::Failed(self.shared.unknown_state())) };
+        Pending { answer, shared: Arc::clone(&self.shared) }
     }
 }
 
@@ -143,7 +169,7 @@ fn run(shared: &Shared, core: &Mutex<Core>, jobs: &Receiver<Job>) {
             size = size.saturating_add(weight(&job.batch));
             group.push(job);
         }
-        let batches: Vec<&Batch> = group.iter().map(|job| &job.batch).collect();
+        let batches: Vec<&Batch> = group.iter().map(|job| &*job.batch).collect();
         let answers = commit(shared, &mut core, &batches);
         drop(core);
         for (job, answer) in group.iter().zip(answers) {

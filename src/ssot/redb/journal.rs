@@ -227,7 +227,6 @@ impl Journal {
         let reading = |error| backend("reading the journal", error);
         let len = medium.len().map_err(reading)?;
         let (mut groups, mut offset, mut turn) = (Vec::new(), 0_u64, None);
-        let mut next = None;
         while offset.saturating_add(HEADER as u64) <= len {
             let mut bytes = std::vec![0; HEADER];
             medium.read(offset, &mut bytes).map_err(reading)?;
@@ -238,8 +237,7 @@ impl Journal {
             bytes.resize(HEADER.saturating_add(length), 0);
             let Some(content) = bytes.get_mut(HEADER..) else { break };
             medium.read(start, content).map_err(reading)?;
-            let continues = next.is_none_or(|next| next == header.first);
-            if !header.sealed(&bytes) || turn.is_some_and(|t| t != header.turn) || !continues {
+            if !header.sealed(&bytes) || turn.is_some_and(|turn| turn != header.turn) {
                 break;
             }
             if header.store != self.store {
@@ -251,7 +249,6 @@ impl Journal {
                 .map_err(|error| StoreError::Damaged {
                     what: format!("the journal at byte {offset}: {error}").into(),
                 })?;
-            next = Some(group.first.saturating_add(group.records.len() as u64));
             groups.push(group);
             offset = offset.saturating_add((bytes.len().next_multiple_of(SECTOR)) as u64);
         }

@@ -128,9 +128,12 @@ impl<'t> WriteTables<'t> {
             row.extend_from_slice(&stored.bytes);
             self.records.insert(index, row.as_slice()).map_err(writing)?;
         }
+        let (mut last, mut own) = (None, Vec::new());
         for (stream, sequence, index) in log.entries() {
-            let key = key(stream);
-            self.streams.insert((key.as_slice(), sequence), index).map_err(writing)?;
+            if last != Some(stream) {
+                (last, own) = (Some(stream), key(stream));
+            }
+            self.streams.insert((own.as_slice(), sequence), index).map_err(writing)?;
         }
         for (stream, head) in log.streams_after(None) {
             row.clear();

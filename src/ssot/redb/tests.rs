@@ -505,6 +505,80 @@ fn a_journal_of_another_store_or_with_a_gap_is_damage() {
     assert!(error.to_string().contains("the journal goes on at record 3, expected 0"), "{error}");
 }
 
+/// Two stores that were one go on differently: the journal of one is not the other's.
+#[test]
+fn a_journal_whose_records_do_not_follow_is_damage() {
+    let media = Media::default();
+    drop(on(&media).unwrap());
+    let (one, two) = (media.copied(), media.copied());
+    on(&one).unwrap().append(&batch(&stream("a"), Head::EMPTY, b"one")).unwrap();
+    let store = on(&two).unwrap();
+    let first = store.append(&batch(&stream("a"), Head::EMPTY, b"two")).unwrap().records;
+    store.append(&batch(&stream("a"), first[0].head(), b"more")).unwrap();
+    let error = on(&Media { tables: one.tables, ..two.copied() }).unwrap_err();
+    assert!(error.to_string().contains("record 1 of the journal does not follow"), "{error}");
+}
+
+/// A whole group of another turn right after the last of this one, with the right index,
+/// store and link: bytes that an earlier payload may have left there.
+#[test]
+fn a_group_of_another_turn_is_not_read_back() {
+    let (media, store, _) = unclosed();
+    let other = media.copied();
+    let later = on(&other).unwrap();
+    let head = later.head(&stream("a")).unwrap();
+    later.append(&batch(&stream("a"), head, b"forged")).unwrap();
+    let forged = other.journal[0].0.lock().unwrap().now[..SECTOR].to_vec();
+    let end = 5 * 2 * SECTOR;
+    let planted = media.copied();
+    planted.journal[0].change(|platter| {
+        assert!(platter.now[end..end + SECTOR].iter().all(|byte| *byte == 0));
+        assert!(platter.now[end - 2 * SECTOR..end].iter().any(|byte| *byte != 0));
+        platter.now[end..end + SECTOR].copy_from_slice(&forged);
+    });
+    let again = on(&planted).unwrap();
+    assert_eq!(again.read(0, 10).unwrap(), store.read(0, 10).unwrap());
+}
+
+#[test]
+fn tables_that_cannot_be_brought_up_to_date_lose_nothing() {
+    let media = Media::default();
+    let store = on_with(&media, &Options::new().journal_bytes(1000)).unwrap();
+    media.tables.change(|platter| platter.fail_flush_after = Some(platter.flushes));
+    let (mut head, mut kept) = (Head::EMPTY, 0);
+    let refused = loop {
+        match store.append(&batch(&stream("a"), head, &[1; 400])) {
+            Ok(committed) => (head, kept) = (committed.records[0].head(), kept + 1),
+            Err(error) => break error,
+        }
+        assert!(kept < 100, "a journal without an end");
+    };
+    assert!(matches!(refused, AppendError::Failed(_)), "{refused:?}");
+    assert!(matches!(store.head(&stream("a")), Err(StoreError::Damaged { .. })));
+    drop(store);
+    media.tables.change(|platter| platter.fail_flush_after = None);
+    assert_eq!(on(&media).unwrap().head(&stream("a")).unwrap(), head);
+    assert!(kept > 2);
+}
+
+#[test]
+fn batches_handed_over_by_one_thread_keep_their_order() {
+    let store = on(&Media::default()).unwrap();
+    let memory = MemoryStore::new();
+    let mut head = Head::EMPTY;
+    let batches = (0..50_u8).map(|number| {
+        let batch = Arc::new(batch(&stream("a"), head, &[number]));
+        head = memory.append(&batch).unwrap().records[0].head();
+        batch
+    });
+    let batches: Vec<_> = batches.collect();
+    let pending: Vec<_> = batches.iter().map(|batch| store.submit(Arc::clone(batch))).collect();
+    for pending in pending {
+        assert_eq!(pending.wait().unwrap().records.len(), 1);
+    }
+    assert_eq!(store.head(&stream("a")).unwrap(), head);
+}
+
 /// A short turn in a segment that held a long one: what is left of the long one is not read.
 #[test]
 fn groups_of_an_older_turn_are_not_read_back() {
