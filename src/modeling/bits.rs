@@ -68,7 +68,7 @@ impl fmt::Display for Bits {
 /// The binary logarithm in units of 2^-16, rounded down; 0 for 0.
 ///
 /// A short series gives the digits at once, to within 2^-34. Where that leaves open on
-/// which side of a unit the value lies, and only there, [`by_digits`] decides, so the two
+/// which side of a unit the value lies, and only there, the digits themselves decide, so the two
 /// always agree.
 pub fn log2(number: u64) -> u32 {
     let Some(whole) = number.checked_ilog2() else { return 0 };
