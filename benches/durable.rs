@@ -1,5 +1,5 @@
 //! Durable appends beside the same bytes appended to a file and flushed:
-//! `cargo bench --bench durable --features redb [-- append|start] [IN-FLIGHT]
+//! `cargo bench --bench durable --features redb [-- append|routes|start] [IN-FLIGHT]
 //! [FOLDER]`.
 //!
 //! `append` (the default): with 1, 64 and 1,024 batches in flight, how many appends per
@@ -9,6 +9,11 @@
 //! then wait. Both are taken in turns within one run; the ratio printed is the median over the turns, with the
 //! least and the greatest. The batches are those of a route: a record of 600 bytes with
 //! three payloads under five expected heads, then one of 150 bytes with one payload.
+//!
+//! `routes` (after the appends, or alone): whole routes, evidence durable before the effect
+//! and the outcome after it, at 1, 64 and 1,024 desks that each have a thread; beside a bare
+//! file that gets the evidence of as many routes with one write and one `fdatasync`, and
+//! then their outcomes.
 //!
 //! `start`: a store of a million records is built, closed, opened, and one session with a
 //! short history restored from it.
@@ -27,12 +32,18 @@ use std::time::{Duration, Instant};
 
 use prospera::digest::Digest;
 use prospera::id::Subsystem;
+use prospera::routing::Router;
 use prospera::ssot::ledger::{Ledger, check};
 use prospera::ssot::record::{Draft, Head, RecordKind, StreamId, StreamKind};
 use prospera::ssot::redb::RedbStore;
 use prospera::ssot::store::{Batch, Store};
 use prospera::ssot::verify::verify_stream;
+use prospera::testing::world::{self, BEGIN, SharedClock};
 use prospera::time::Timestamp;
+
+use common::routes::{Necessary, Routes, request_of};
+
+mod common;
 
 const NOW: Timestamp = Timestamp::from_millis(1_700_000_000_000);
 const SPAN: Duration = Duration::from_millis(400);
@@ -51,7 +62,8 @@ fn main() {
     if args.iter().any(|arg| arg == "--test" || arg == "--list") {
         return;
     }
-    let no_folder = |arg: &str| ["append", "start"].contains(&arg) || arg.parse::<usize>().is_ok();
+    let no_folder =
+        |arg: &str| ["append", "routes", "start"].contains(&arg) || arg.parse::<usize>().is_ok();
     let place = args.iter().find(|arg| !no_folder(arg));
     let base = place.map_or(PathBuf::from("target"), PathBuf::from);
     let folder = tempfile::tempdir_in(&base).unwrap();
@@ -59,9 +71,17 @@ fn main() {
         start(folder.path());
     } else {
         let only = args.iter().find_map(|arg| arg.parse::<usize>().ok());
+        let chosen = |in_flight| only.is_none_or(|only| only == in_flight);
+        let appending = !args.iter().any(|arg| arg == "routes");
         for (in_flight, threads) in [(1, 1), (64, 64), (64, 4), (1024, 1024), (1024, 4)] {
-            if only.is_none_or(|only| only == in_flight) {
+            if appending && chosen(in_flight) {
                 appends(folder.path(), in_flight, threads);
+            }
+        }
+        let appends_only = args.iter().any(|arg| arg == "append");
+        for in_flight in [1, 64, 1024] {
+            if !appends_only && chosen(in_flight) {
+                routes(folder.path(), in_flight);
             }
         }
     }
@@ -234,6 +254,87 @@ fn appends(folder: &Path, in_flight: usize, threads: usize) {
         bytes_in(folder, &format!("{name}.redb")) / len.max(1),
     );
     drop(ledger);
+}
+
+/// Whole routes beside a bare file that gets their bytes.
+fn routes(folder: &Path, in_flight: usize) {
+    let store = RedbStore::create(folder.join(format!("routes-{in_flight}.redb"))).unwrap();
+    let (engines, rules, catalogue) = Routes::setup().into_parts().unwrap();
+    let clock = SharedClock::new(BEGIN);
+    let router = Router::new(engines, rules, store, clock, "operator".parse().unwrap()).unwrap();
+    let policy = Arc::clone(router.engines().identity.policy());
+    let mut desks: Vec<_> = (0..in_flight)
+        .map(|number| {
+            let (subject, name) = (format!("subject-{number}"), format!("session-{number}"));
+            let session = world::session(&policy, &subject, &name, None, BEGIN).unwrap();
+            (router.open(session).unwrap(), subject, name)
+        })
+        .collect();
+    let necessary = Necessary::new();
+    let raw_path = folder.join(format!("routes-{in_flight}.raw"));
+    let mut file = File::options().create(true).append(true).open(&raw_path).unwrap();
+    let blocks: Vec<_> = necessary.records().iter().map(|r| r.repeat(in_flight)).collect();
+    let bare = |file: &mut File| {
+        let (start, mut done) = (Instant::now(), 0);
+        while start.elapsed() < SPAN {
+            for block in &blocks {
+                file.write_all(block).unwrap();
+                file.sync_data().unwrap();
+            }
+            done += in_flight as u64;
+        }
+        per_second(done, start.elapsed())
+    };
+    let mut through = || {
+        let (stop, done) = (AtomicBool::new(false), AtomicU64::new(0));
+        let barrier = Barrier::new(in_flight + 1);
+        let took = std::thread::scope(|scope| {
+            for (desk, subject, name) in &mut desks {
+                let (stop, done, barrier) = (&stop, &done, &barrier);
+                let (router, catalogue) = (&router, &catalogue);
+                let run = move || {
+                    barrier.wait();
+                    while !stop.load(Ordering::Relaxed) {
+                        let intent = catalogue.intent(request_of(subject, name)).unwrap();
+                        let ended = router.route(desk, intent.into()).unwrap();
+                        assert!(ended.outcome.is_some());
+                        done.fetch_add(1, Ordering::Relaxed);
+                    }
+                };
+                std::thread::Builder::new().stack_size(512 << 10).spawn_scoped(scope, run).unwrap();
+            }
+            barrier.wait();
+            let start = Instant::now();
+            std::thread::sleep(SPAN);
+            stop.store(true, Ordering::Relaxed);
+            start.elapsed()
+        });
+        per_second(done.into_inner(), took)
+    };
+    let mut rows = Vec::new();
+    for round in 0..ROUNDS {
+        let (raw, kept) = if round % 2 == 0 {
+            let raw = bare(&mut file);
+            (raw, through())
+        } else {
+            let kept = through();
+            (bare(&mut file), kept)
+        };
+        rows.push((kept * 1000 / raw.max(1), raw, kept));
+    }
+    rows.sort_unstable();
+    let (least, most) = (rows.first().unwrap().0, rows.last().unwrap().0);
+    let (ratio, raw, kept) = rows.get(rows.len() / 2).copied().unwrap();
+    println!(
+        "{in_flight:>5} routes in flight: raw {raw:>8}/s, routed {kept:>8}/s, routed/raw {} (from \
+         {} to {})",
+        thousandths(ratio),
+        thousandths(least),
+        thousandths(most),
+    );
+    println!("result\traw-routes-{in_flight}\t{raw}\tper second\t-\t-");
+    let (row, against) = (format!("durable-routes-{in_flight}"), format!("raw-routes-{in_flight}"));
+    println!("result\t{row}\t{kept}\tper second\t{}\t{against}", thousandths(ratio));
 }
 
 /// The bytes of all files whose name starts so.

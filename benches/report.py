@@ -84,7 +84,7 @@ def entry(row, value, unit, ratio, against, command, hash_picos):
     return found
 
 
-DURABLE = re.compile(r"\s*(\d+) in flight: raw\s+(\d+)/s, store\s+(\d+)/s, store/raw\s+([\d.]+)")
+DURABLE = re.compile(r"\s*(\d+) in flight on\s+(\d+) threads: raw\s+(\d+)/s, store\s+(\d+)/s, store/raw\s+([\d.]+)")
 OPENING = re.compile(r"opening: (\d+) to (\d+) us")
 VERIFY = re.compile(
     r"(memory|redb)\s+(\d+)\s+(.+?)\s+(\d+) ns\s+(\d+) ns\s+([\d.]+)x\s+(\d+) ns\s+([\d.]+)x"
@@ -94,9 +94,10 @@ VERIFY = re.compile(
 def durable(line):
     """The lines of the bench `durable`: appends per second beside a raw file's."""
     if found := DURABLE.match(line):
-        flight, raw, store, ratio = found.groups()
-        yield f"raw-{flight}", int(raw), "per second", "-", "-"
-        yield f"durable-{flight}", int(store), "per second", ratio, f"raw-{flight}"
+        flight, threads, raw, store, ratio = found.groups()
+        name = flight if flight == threads else f"{flight}-handed-over"
+        yield f"raw-{name}", int(raw), "per second", "-", "-"
+        yield f"durable-{name}", int(store), "per second", ratio, f"raw-{name}"
     elif found := OPENING.match(line):
         yield "opening", int(found[1]) * 1_000_000, "ps", "-", "-"
 

@@ -56,18 +56,24 @@ impl Routes {
         Self::with_rows(0)
     }
 
-    /// Under a table that has so many rows in all, where that is more than the sample has.
-    pub(crate) fn with_rows(rows: usize) -> Self {
+    /// The deployment, with modules that do nothing.
+    pub(crate) fn setup() -> Setup {
         let mut setup = Setup::sample().unwrap();
-        let own = setup.table.rows().to_vec();
-        let further = rows.saturating_sub(own.len());
-        let all = own.into_iter().chain(lookup::rows(further)).collect();
-        setup.table = RoutingTable::build("sample-1".parse().unwrap(), all).unwrap();
         let mut registry = Registry::new();
         for contract in setup.registry.contracts() {
             registry.register(Quiet(contract.clone())).unwrap();
         }
         setup.registry = registry;
+        setup
+    }
+
+    /// Under a table that has so many rows in all, where that is more than the sample has.
+    pub(crate) fn with_rows(rows: usize) -> Self {
+        let mut setup = Self::setup();
+        let own = setup.table.rows().to_vec();
+        let further = rows.saturating_sub(own.len());
+        let all = own.into_iter().chain(lookup::rows(further)).collect();
+        setup.table = RoutingTable::build("sample-1".parse().unwrap(), all).unwrap();
         let world = setup.build().unwrap();
         let desk = world.open("alice", "s-1").unwrap();
         Self { world, desk, rows, left: ROUTES }
@@ -87,6 +93,14 @@ impl Routes {
         let routed = self.world.router.route(&mut self.desk, intent.into()).unwrap();
         assert!(routed.evidence.opens_route());
     }
+}
+
+/// What is asked for, in a session of its own.
+pub(crate) fn request_of(subject: &str, session: &str) -> Request {
+    let mut request = request();
+    request.subject = subject.parse().unwrap();
+    request.session = session.parse().unwrap();
+    request
 }
 
 /// What is asked for.
@@ -124,6 +138,11 @@ impl Necessary {
             token: [0x5a; 91],
             output: OUTPUT.to_canonical(),
         }
+    }
+
+    /// The evidence and the outcome, as they stand in the log.
+    pub(crate) fn records(&self) -> &[Vec<u8>] {
+        &self.records
     }
 
     /// How many bytes that is.
