@@ -30,7 +30,7 @@
 //! file systems without locks (some network ones) opening fails or nothing is kept
 //! out: keep the file on a local disk.
 //!
-//! # Format 1
+//! # Format 2
 //! | table | key | value |
 //! |---|---|---|
 //! | `prospera.meta` | `format` | the format's number, 4 bytes, little-endian |
@@ -39,6 +39,10 @@
 //! | `prospera.heads` | stream | length (8 bytes, little-endian), digest of the last record |
 //! | `prospera.streams` | stream, sequence | global index |
 //! | `prospera.payloads` | digest | the payload |
+//!
+//! Format 1 had no journal. It is read as it is, and becomes format 2 when it is opened for
+//! writing: a build that knows no journal must refuse a file whose last records may stand
+//! beside it.
 //!
 //! A stream as a key is the byte of its kind and its name, so that keys sort as
 //! [`StreamId`]s do.
@@ -85,8 +89,11 @@ pub use committer::Pending;
 use journal::{Media, Place};
 use tables::ReadTables;
 
-/// The format this module writes and reads.
-pub const FORMAT: u32 = 1;
+/// The format this module writes.
+pub const FORMAT: u32 = 2;
+
+/// The format without a journal, which this module reads, too.
+const WITHOUT_JOURNAL: u32 = 1;
 
 /// How a store is opened.
 #[derive(Debug, Clone)]
@@ -557,7 +564,7 @@ impl Shared {
     fn check_format(&self) -> Result<(), StoreError> {
         let found = self.guarded(|| tables::format(&self.begin_read()?))?;
         match found {
-            Ok(FORMAT) => Ok(()),
+            Ok(FORMAT | WITHOUT_JOURNAL) => Ok(()),
             Ok(other) => Err(self.other_format(format!("format {other}"))),
             Err(what) => Err(self.other_format(what)),
         }

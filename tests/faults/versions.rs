@@ -10,7 +10,7 @@ use prospera::ssot::record::{Draft, Record, RecordKind, StreamId, StreamKind};
 use prospera::ssot::redb::RedbStore;
 use prospera::ssot::store::{Batch, Store as _, StoreError};
 use prospera::ssot::verify::Fault;
-use redb::{Database, TableDefinition};
+use redb::{Database, ReadableDatabase as _, TableDefinition};
 
 use crate::house::{House, digests};
 use crate::log::{closed, edit, sealed};
@@ -133,7 +133,7 @@ fn a_store_of_a_wrong_format() {
         transaction.commit().unwrap();
     };
     for (format, said) in [
-        (&[2, 0, 0, 0][..], "format 2"),
+        (&[3, 0, 0, 0][..], "format 3"),
         (&[0, 0, 0, 0], "format 0"),
         (&[1, 0], "a format that is not a number"),
         (&[], "a format that is not a number"),
@@ -141,16 +141,44 @@ fn a_store_of_a_wrong_format() {
         with(format);
         for open in [RedbStore::open, RedbStore::open_read_only, RedbStore::create] {
             let error = open(log.path.clone()).map(drop).unwrap_err();
-            let StoreError::Format { place, expected: 1, found } = &error else {
+            let StoreError::Format { place, expected: 2, found } = &error else {
                 panic!("{error}")
             };
             assert_eq!(**place, *log.path.display().to_string());
             assert_eq!(&**found, said);
         }
     }
-    with(&[1, 0, 0, 0]);
+    with(&[2, 0, 0, 0]);
     let store = RedbStore::open(&log.path).unwrap();
     assert_eq!(digests(&store), log.records.iter().map(Record::digest).collect::<Vec<_>>());
+}
+
+/// Format 1 is what was written before there was a journal: it is read, and whoever opens
+/// it for writing makes it format 2, which a build that knows no journal refuses.
+#[test]
+fn a_store_of_the_format_before_the_journal() {
+    const META: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("prospera.meta");
+    let log = closed();
+    let records: Vec<_> = log.records.iter().map(Record::digest).collect();
+    let database = Database::open(&log.path).unwrap();
+    let transaction = database.begin_write().unwrap();
+    {
+        let mut meta = transaction.open_table(META).unwrap();
+        meta.insert("format", &[1, 0, 0, 0][..]).unwrap();
+        meta.remove("journal").unwrap();
+    }
+    transaction.commit().unwrap();
+    drop(database);
+    let format = || {
+        let database = Database::open(&log.path).unwrap();
+        let meta = database.begin_read().unwrap().open_table(META).unwrap();
+        meta.get("format").unwrap().unwrap().value().to_vec()
+    };
+    assert_eq!(digests(&RedbStore::open_read_only(&log.path).unwrap()), records);
+    assert_eq!(format(), [1, 0, 0, 0], "reading changes nothing");
+    assert_eq!(digests(&RedbStore::open(&log.path).unwrap()), records);
+    assert_eq!(format(), [2, 0, 0, 0]);
+    assert_eq!(digests(&RedbStore::open(&log.path).unwrap()), records);
 }
 
 #[test]

@@ -44,6 +44,8 @@ pub(super) fn number(database: &Database) -> Result<Number, StoreError> {
     }
     let number = journal::number();
     meta.insert(NUMBER_KEY, number.as_slice()).map_err(|e| backend(WHAT, e))?;
+    // From here on there is a journal.
+    meta.insert(FORMAT_KEY, FORMAT.to_le_bytes().as_slice()).map_err(|e| backend(WHAT, e))?;
     drop(meta);
     transaction.commit().map_err(|e| backend(WHAT, e))?;
     Ok(number)
