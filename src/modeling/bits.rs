@@ -220,6 +220,25 @@ mod tests {
         }
     }
 
+    /// On both sides of a unit the series alone cannot tell which side it is.
+    #[test]
+    fn next_to_a_unit_the_digits_decide() {
+        for unit in (1..1_u32 << FRACTION).step_by(97) {
+            // The least mantissa that reaches the unit, by halving.
+            let (mut below, mut reached) = (1_u64 << 63, u64::MAX);
+            while reached - below > 1 {
+                let middle = below + (reached - below) / 2;
+                if by_digits(middle, FRACTION) < unit {
+                    below = middle;
+                } else {
+                    reached = middle;
+                }
+            }
+            let whole = 63 << FRACTION;
+            assert_eq!((log2(below), log2(reached)), (whole + unit - 1, whole + unit), "{unit}");
+        }
+    }
+
     #[expect(clippy::float_arithmetic, clippy::cast_precision_loss, reason = "the reference")]
     fn check_error_and_order(a: u64, b: u64) {
         let exact = (a as f64).log2() * 65_536.0;

@@ -488,3 +488,48 @@ macro_rules! forward {
 }
 
 forward!(&S, Box<S>, Arc<S>);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::digest::Domain;
+    use crate::id::Subsystem;
+    use crate::ssot::record::{RecordKind, StreamKind};
+
+    fn stream(name: &str) -> StreamId {
+        StreamId::new(StreamKind::Routing, name.parse().unwrap())
+    }
+
+    fn full() -> Batch {
+        let draft = |body: &[u8]| {
+            let kind = RecordKind::Outcome;
+            Draft::new(stream("a"), kind, Subsystem::Routing, body.to_vec())
+        };
+        Batch::new(Timestamp::from_millis(1))
+            .expect(stream("a"), Head::EMPTY)
+            .expect(stream("b"), Head::EMPTY)
+            .append(draft(b"one"))
+            .append(draft(b"two"))
+            .payload(Domain::Payload.hash(b"p"), b"p"[..].into())
+    }
+
+    /// A batch that is used again is the batch somebody would make anew.
+    #[test]
+    fn nothing_of_an_earlier_use_is_left() {
+        let later = Timestamp::from_millis(2);
+        let mut batch = full();
+        batch.reset(later);
+        assert_eq!(batch, Batch::new(later));
+
+        let head = Head::new(3, Domain::Other.hash(b"head"));
+        let mut batch = full();
+        batch.renew(later);
+        assert!(batch.expect_at(1, head) && !batch.expect_at(2, head));
+        let anew = Batch::new(later).expect(stream("a"), Head::EMPTY).expect(stream("b"), head);
+        assert_eq!(batch, anew, "what is expected stays, until another head is");
+
+        let mut batch = full();
+        assert_eq!(batch.pop_draft().map(Draft::into_body).as_deref(), Some(&b"two"[..]));
+        assert_eq!(batch.drafts().len(), 1);
+    }
+}

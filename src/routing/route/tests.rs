@@ -5,13 +5,33 @@ use core::cell::Cell;
 use super::*;
 use crate::audience::state::State;
 use crate::execution::{Admission, ExecutionEngine, Job, Reconciled};
+use crate::governance::{TokenClaims, TokenMint};
 use crate::identity::{HostClaims, IdentityPolicy, PrincipalKind, VerifiedClaims};
 use crate::intent::RoutingComponents;
 use crate::intent::testing::Sample;
-use crate::pipeline::Template;
+use crate::pipeline::{PipelineEngine, PipelineInput, Template};
+use crate::routing::table::{Pattern, RoutingTable, Row};
+use crate::routing::terminal::Terminal as _;
 use crate::verdict::{CapabilityTier, Consensus};
 
 const NOW: Timestamp = Timestamp::from_millis(1_000);
+
+fn template() -> Template {
+    Template {
+        id: "notes".parse().unwrap(),
+        mode: SafetyMode::Protected,
+        engines: Vec::new(),
+        modules: Vec::from(["act".parse().unwrap()]),
+        branches: Vec::from([crate::pipeline::Branch {
+            id: "act".parse().unwrap(),
+            all_flags: SafetyFlags::NONE,
+            no_flags: SafetyFlags::NONE,
+            modes: Vec::new(),
+            states: Vec::new(),
+            module: "act".parse().unwrap(),
+        }]),
+    }
+}
 
 /// A route that has been to the end of Step 7, with something learnt at every step.
 fn learnt() -> Box<Core> {
@@ -54,20 +74,7 @@ fn learnt() -> Box<Core> {
     for layer in LayerId::ALL.into_iter().filter(|layer| *layer < LayerId::Execution) {
         core.note(layer, StepResult::Passed, Vec::new());
     }
-    let template: Template = Template {
-        id: "notes".parse().unwrap(),
-        mode: SafetyMode::Protected,
-        engines: Vec::new(),
-        modules: Vec::from(["act".parse().unwrap()]),
-        branches: Vec::from([crate::pipeline::Branch {
-            id: "act".parse().unwrap(),
-            all_flags: SafetyFlags::NONE,
-            no_flags: SafetyFlags::NONE,
-            modes: Vec::new(),
-            states: Vec::new(),
-            module: "act".parse().unwrap(),
-        }]),
-    };
+    let template = template();
     let path = ExecutionPath::single(&template, &template.branches[0], template.mode).unwrap();
     core.block.routing_id = Some(package.id());
     core.block.flags = SafetyFlags::EFFECT;
@@ -153,4 +160,51 @@ fn d_23_execution_compares_the_routing_id_once_more() {
     other.block.routing_id = Some(changed.id());
     assert_eq!(execute(other), ReasonCode::RoutingIdMismatch);
     assert_eq!(engine.0.get(), 1, "the module was not asked");
+}
+
+/// Plans nothing that anybody asked for, and counts how often it was asked.
+#[derive(Default)]
+struct Asked(Cell<u32>);
+
+impl PipelineEngine for Asked {
+    fn plan(&self, _: &PipelineInput<'_>) -> Result<ExecutionPath, Reason> {
+        self.0.set(self.0.get() + 1);
+        Err(Reason::new(ReasonCode::BranchUnresolved))
+    }
+}
+
+/// D-23, IRM-4.7.1: Step 7 computes the Routing ID again. One that was changed since Step 2
+/// gets no further, also under a token that was issued for the changed one.
+#[test]
+fn d_23_the_pipeline_computes_the_routing_id_again() {
+    let mut core = learnt();
+    let row = Row {
+        id: "notes".parse().unwrap(),
+        pattern: Pattern::default(),
+        template: template(),
+        escalation: Vec::new(),
+    };
+    let table = RoutingTable::build("1".parse().unwrap(), Vec::from([row])).unwrap();
+    let mint = TokenMint::new([7; 32]);
+    let engine = Asked::default();
+    let mut plan = |core: Box<Core>| {
+        let claims = TokenClaims {
+            routing_id: core.block.routing_id.unwrap(),
+            table: table.digest(),
+            state: State::Verified,
+            mode: core.block.mode,
+            expires_at: NOW.plus_millis(1),
+            nonce: [1; 16],
+        };
+        let route: Route<layers::Governance> = Route::at(core);
+        let token = mint.issue(claims);
+        let halt = route.plan(&engine, &table, State::Verified, token, &mint, NOW).unwrap_err();
+        halt.evidence().trace.last().unwrap().reasons[0].code
+    };
+    assert_eq!(plan(learnt()), ReasonCode::BranchUnresolved, "the engine was asked");
+    let components = core.components().unwrap();
+    let changed = RoutingComponents { flags: SafetyFlags::NONE, ..components };
+    core.block.routing_id = Some(changed.id());
+    assert_eq!(plan(core), ReasonCode::TokenInvalid);
+    assert_eq!(engine.0.get(), 1, "only the route whose Routing ID holds");
 }
