@@ -20,7 +20,7 @@ use common::forgetful::Forgetful;
 use common::lookup::{Lookup, SIZES};
 use common::machine;
 use common::report::{self, Report};
-use common::routes::{Routes, request};
+use common::routes::{Routes, request, request_of};
 
 mod common;
 
@@ -98,24 +98,25 @@ struct Long {
     router: Router<DefaultEngines, Forgetful, SharedClock>,
     desk: Desk<prospera::modeling::Profile>,
     catalogue: Catalogue,
+    asked: u64,
 }
 
 impl Long {
     fn new() -> Self {
-        // Modules that keep no list of their calls: the list would grow.
-        let (mut engines, rules, catalogue) = Setup::sample().unwrap().into_parts().unwrap();
-        engines.execution = quiet::registry();
+        let (engines, rules, catalogue) = Routes::setup().into_parts().unwrap();
         let alice = session(engines.identity.policy(), "alice", "s-1", None, BEGIN).unwrap();
         let clock = SharedClock::new(BEGIN);
         let operator = "operator".parse().unwrap();
         let router = Router::new(engines, rules, Forgetful::default(), clock, operator).unwrap();
         let desk = router.open(alice).unwrap();
         router.store().forget().unwrap();
-        Self { router, desk, catalogue }
+        Self { router, desk, catalogue, asked: 0 }
     }
 
     fn route(&mut self) {
-        let intent = self.catalogue.intent(request()).unwrap();
+        self.asked += 1;
+        let request = request_of("alice", "s-1", self.asked);
+        let intent = self.catalogue.intent(request).unwrap();
         let routed = self.router.route(&mut self.desk, intent.into()).unwrap();
         assert!(routed.evidence.opens_route());
     }
@@ -134,47 +135,4 @@ fn peak(report: &mut Report) {
     report.count("peak-routes-1000", "peak over 1,000 routes", (few, "bytes"), None);
     let against = Some(("peak-routes-1000", few));
     report.count("peak-routes-1000000", "  over a million", (many, "bytes"), against);
-}
-
-/// The sample's module for what is asked, without a list of its calls.
-mod quiet {
-    use prospera::audience::state::State;
-    use prospera::execution::{
-        Call, Contract, ContractError, ContractParts, DynModule, Execution, IdempotencyKey, Output,
-        Reconciled, Registry, Version,
-    };
-    use prospera::id::LayerId;
-    use prospera::provenance::Label;
-    use prospera::verdict::CapabilityTier;
-
-    #[derive(Debug)]
-    struct Echo(Contract);
-
-    impl DynModule for Echo {
-        fn contract(&self) -> Result<Contract, ContractError> {
-            Ok(self.0.clone())
-        }
-
-        fn run(&self, call: &Call<'_>) -> Execution {
-            Execution::Done(Output { value: call.arguments().to_value(), label: Label::empty() })
-        }
-
-        fn reconcile(&self, _: IdempotencyKey) -> Reconciled {
-            Reconciled::NotHappened
-        }
-    }
-
-    pub(crate) fn registry() -> Registry {
-        let mut registry = Registry::new();
-        let contract = Contract::new(ContractParts {
-            id: "notebook".parse().unwrap(),
-            version: Version { major: 1, minor: 0 },
-            required_state: State::Base,
-            tier: CapabilityTier::Act,
-            layers: [LayerId::Safety, LayerId::Governance].into(),
-            intents: ["note.write".parse().unwrap()].into(),
-        });
-        registry.register(Echo(contract.unwrap())).unwrap();
-        registry
-    }
 }

@@ -267,13 +267,14 @@ fn routes(folder: &Path, in_flight: usize) {
         .map(|number| {
             let (subject, name) = (format!("subject-{number}"), format!("session-{number}"));
             let session = world::session(&policy, &subject, &name, None, BEGIN).unwrap();
-            (router.open(session).unwrap(), subject, name)
+            (router.open(session).unwrap(), subject, name, 0)
         })
         .collect();
     let necessary = Necessary::new();
     let raw_path = folder.join(format!("routes-{in_flight}.raw"));
     let mut file = File::options().create(true).append(true).open(&raw_path).unwrap();
-    let blocks: Vec<_> = necessary.records().iter().map(|r| r.repeat(in_flight)).collect();
+    let blocks: Vec<_> =
+        necessary.commits().iter().map(|bytes| vec![7_u8; bytes * in_flight]).collect();
     let bare = |file: &mut File| {
         let (start, mut done) = (Instant::now(), 0);
         while start.elapsed() < SPAN {
@@ -289,13 +290,14 @@ fn routes(folder: &Path, in_flight: usize) {
         let (stop, done) = (AtomicBool::new(false), AtomicU64::new(0));
         let barrier = Barrier::new(in_flight + 1);
         let took = std::thread::scope(|scope| {
-            for (desk, subject, name) in &mut desks {
+            for (desk, subject, name, asked) in &mut desks {
                 let (stop, done, barrier) = (&stop, &done, &barrier);
                 let (router, catalogue) = (&router, &catalogue);
                 let run = move || {
                     barrier.wait();
                     while !stop.load(Ordering::Relaxed) {
-                        let intent = catalogue.intent(request_of(subject, name)).unwrap();
+                        *asked += 1;
+                        let intent = catalogue.intent(request_of(subject, name, *asked)).unwrap();
                         let ended = router.route(desk, intent.into()).unwrap();
                         assert!(ended.outcome.is_some());
                         done.fetch_add(1, Ordering::Relaxed);

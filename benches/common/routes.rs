@@ -8,7 +8,7 @@ use prospera::execution::{
     Call, Contract, ContractError, DynModule, Execution, IdempotencyKey, Output, Reconciled,
     Registry,
 };
-use prospera::intent::{Intent, Request};
+use prospera::intent::{Intent, Objective, Request};
 use prospera::provenance::Label;
 use prospera::routing::RoutingTable;
 use prospera::ssot::record::{Record, RecordKind};
@@ -48,6 +48,7 @@ pub(crate) struct Routes {
     pub(crate) desk: WorldDesk,
     rows: usize,
     left: u32,
+    asked: u64,
 }
 
 impl Routes {
@@ -76,7 +77,7 @@ impl Routes {
         setup.table = RoutingTable::build("sample-1".parse().unwrap(), all).unwrap();
         let world = setup.build().unwrap();
         let desk = world.open("alice", "s-1").unwrap();
-        Self { world, desk, rows, left: ROUTES }
+        Self { world, desk, rows, left: ROUTES, asked: 0 }
     }
 
     /// So many intents, ready to route; from a fresh world where this one is used up.
@@ -85,7 +86,13 @@ impl Routes {
             *self = Self::with_rows(self.rows);
         }
         self.left = self.left.saturating_sub(count);
-        (0..count).map(|_| self.world.catalogue.intent(request()).unwrap()).collect()
+        let first = self.asked;
+        self.asked += u64::from(count);
+        (first..self.asked).map(|number| self.intent(number)).collect()
+    }
+
+    fn intent(&self, number: u64) -> Intent {
+        self.world.catalogue.intent(request_of("alice", "s-1", number)).unwrap()
     }
 
     /// One whole route: eight layers, evidence, effect, outcome.
@@ -95,18 +102,22 @@ impl Routes {
     }
 }
 
-/// What is asked for, in a session of its own.
-pub(crate) fn request_of(subject: &str, session: &str) -> Request {
-    let mut request = request();
+/// What is asked for the so-manieth time in a session: never the same, so that its intent
+/// and its objective are kept each time.
+pub(crate) fn request_of(subject: &str, session: &str, number: u64) -> Request {
+    let text = format!("Buy bread, {number:06}.");
+    let mut request =
+        world::request("note.write", &[("name", "today".into()), ("text", text.as_str().into())])
+            .unwrap();
     request.subject = subject.parse().unwrap();
     request.session = session.parse().unwrap();
+    request.objective = Objective::new(&format!("Write down: {text}"));
     request
 }
 
 /// What is asked for.
 pub(crate) fn request() -> Request {
-    world::request("note.write", &[("name", "today".into()), ("text", "Buy bread.".into())])
-        .unwrap()
+    request_of("alice", "s-1", 0)
 }
 
 /// The byte strings that one route must hash, to be hashed without the route.
@@ -115,6 +126,8 @@ pub(crate) struct Necessary {
     routing_id: [u8; 102],
     token: [u8; 91],
     output: Vec<u8>,
+    /// Bytes of intent and objective.
+    asked: usize,
 }
 
 impl Necessary {
@@ -124,7 +137,9 @@ impl Necessary {
     pub(crate) fn new() -> Self {
         let mut routes = Routes::new();
         let mut intents = routes.intents(2);
+        let mut asked = 0;
         while let Some(intent) = intents.pop() {
+            asked = intent.canonical().len() + intent.objective().text().len();
             routes.route(intent);
         }
         let store = routes.world.router.store();
@@ -137,12 +152,16 @@ impl Necessary {
             routing_id: [0x5a; 102],
             token: [0x5a; 91],
             output: OUTPUT.to_canonical(),
+            asked,
         }
     }
 
-    /// The evidence and the outcome, as they stand in the log.
-    pub(crate) fn records(&self) -> &[Vec<u8>] {
-        &self.records
+    /// How many bytes a route makes durable: its evidence with its intent and its objective,
+    /// then its outcome with its output.
+    pub(crate) fn commits(&self) -> Vec<usize> {
+        let payloads = [self.asked, self.output.len()];
+        let records = self.records.iter().zip(payloads);
+        records.map(|(record, payloads)| record.len() + payloads).collect()
     }
 
     /// How many bytes that is.
