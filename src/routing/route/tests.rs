@@ -187,7 +187,7 @@ fn d_23_the_pipeline_computes_the_routing_id_again() {
     let table = RoutingTable::build("1".parse().unwrap(), Vec::from([row])).unwrap();
     let mint = TokenMint::new([7; 32]);
     let engine = Asked::default();
-    let mut plan = |core: Box<Core>| {
+    let plan = |core: Box<Core>| {
         let claims = TokenClaims {
             routing_id: core.block.routing_id.unwrap(),
             table: table.digest(),
