@@ -481,10 +481,12 @@ fn files_of_another_kind_or_format_are_refused_by_name() {
     transaction.commit().unwrap();
     drop(database);
     refuse("later");
-    assert!(matches!(
-        RedbStore::open(folder.path().join("absent")),
-        Err(StoreError::Backend { .. })
-    ));
+    for name in ["absent", "no/folder"] {
+        let path = folder.path().join(name);
+        let error = RedbStore::open(&path).map(drop).unwrap_err();
+        assert!(matches!(error, StoreError::Backend { .. }), "{error}");
+        assert!(error.to_string().contains(&path.display().to_string()), "says which: {error}");
+    }
 }
 
 #[test]

@@ -605,6 +605,14 @@ fn place_of(path: &Path) -> Box<str> {
     path.display().to_string().into()
 }
 
+/// Why redb could not open a file, and which.
+#[derive(Debug, thiserror::Error)]
+#[error("`{place}`: {source}")]
+struct Unopened {
+    place: Box<str>,
+    source: DatabaseError,
+}
+
 fn opening<T>(
     place: &str,
     open: impl FnOnce() -> Result<T, DatabaseError>,
@@ -634,7 +642,7 @@ fn opening<T>(
             DatabaseError::Storage(redb::StorageError::Corrupted(what)) => {
                 StoreError::Damaged { what: format!("`{place}`: {what}").into() }
             }
-            other => backend("opening the store", other),
+            source => backend("opening the store", Unopened { place: place.into(), source }),
         }),
         Err(()) => Err(panicked(place)),
     }
