@@ -37,6 +37,8 @@
 //! | [`SESSION_OUTCOMES`] | outcomes remembered | the oldest makes room | what an agent still refers to |
 //! | [`SESSION_SOURCES`] | sources in a session's label | named together as one | each route compares them |
 //! | [`PROGRESS_ENTRIES`] | outcomes in a session's progress | the oldest makes room | beyond any template |
+//! | [`MATRIX_STATE_BYTES`] | bytes of a saved state of the integrity matrix | refused unread | some 250 bytes for each of four million streams |
+//! | [`MATRIX_OPEN`] | open questions, and unused decisions, of one subject | the oldest is let go; what rests on it is not checked | months of them; some 100 KB |
 //! | [`SHOWN_CHARS`] | characters of a value shown to an approver | cut, and says how much | a screen |
 //!
 //! [`Limits`] lowers those with a *, for one program or, in `router.toml`, for one policy
@@ -114,6 +116,11 @@ pub const SESSION_OUTCOMES: usize = 32;
 pub const SESSION_SOURCES: usize = 256;
 /// Most outcomes kept for one session's progress.
 pub const PROGRESS_ENTRIES: usize = 64;
+/// Largest saved state of the integrity matrix, in bytes.
+pub const MATRIX_STATE_BYTES: usize = 1 << 30;
+/// Most open questions, and most unused decisions, that the integrity matrix remembers of
+/// one subject.
+pub const MATRIX_OPEN: usize = 1024;
 /// Longest value shown to an approver in full, in characters.
 pub const SHOWN_CHARS: usize = 2000;
 

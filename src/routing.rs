@@ -19,6 +19,7 @@ pub use router::{FollowUp, Profile, Routed, Router, RouterError, Rules};
 pub use stop::Stop;
 pub use table::RoutingTable;
 
+pub mod audit;
 pub mod desk;
 pub mod engines;
 pub mod evidence;

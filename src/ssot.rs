@@ -6,6 +6,7 @@
 //!   `std`): the rules for those of others
 //! - [`merkle`]: the tree over the log, its root and its proofs
 //! - [`ledger`]: receipts; [`verify`]: the whole log, or one stream, checked
+//! - [`matrix`]: the SSOT Integrity Matrix: every stream by every check
 
 #[cfg(feature = "std")]
 pub mod conformance;
@@ -16,6 +17,7 @@ pub mod ledger;
 mod log;
 #[cfg(feature = "std")]
 pub mod memory;
+pub mod matrix;
 pub mod merkle;
 pub mod plan;
 pub mod record;

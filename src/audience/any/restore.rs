@@ -3,9 +3,7 @@
 use alloc::borrow::ToOwned as _;
 
 use crate::audience::any::{AnyAudience, Entry};
-use crate::audience::lineage::{
-    ConstitutionalCheck, EnvelopeBlock, IllegalEvent, LineageEvent, TransitionRefused,
-};
+use crate::audience::lineage::{IllegalEvent, LineageEvent};
 use crate::audience::state::State;
 use crate::audience::typed::{Core, Review, stream_of};
 use crate::digest::Digest;
@@ -140,30 +138,47 @@ impl Restore {
             let (expected, found) = (head.digest(), record.previous());
             return Err(ReplayProblem::Link { expected, found });
         }
-        let (entry, found) = match record.kind() {
-            RecordKind::AudienceEvent => {
-                let event = event(record.body())?;
-                let from = event.from();
-                (Entry::Event(event), from)
-            }
-            RecordKind::EnvelopeBlock => {
-                let block: EnvelopeBlock = record.read()?;
-                (Entry::Blocked(block), block.state)
-            }
-            RecordKind::TransitionRefused => {
-                let refused: TransitionRefused = record.read()?;
-                (Entry::Refused(refused), refused.from)
-            }
-            RecordKind::ConstitutionalCheck => {
-                let check: ConstitutionalCheck = record.read()?;
-                (Entry::Checked(check), check.state)
-            }
-            found => return Err(ReplayProblem::Kind { found }),
-        };
+        let entry = Entry::read(record)?;
+        let found = entry.starts_from();
         if found != self.state {
             return Err(ReplayProblem::State { expected: self.state, found });
         }
         Ok(entry)
+    }
+}
+
+impl Entry {
+    /// What a record of an audience's stream says, by itself: not whether it continues that
+    /// stream.
+    ///
+    /// # Errors
+    /// [`ReplayProblem`]: its kind, its body, or a transition that the table does not have.
+    pub fn read(record: &Record) -> Result<Self, ReplayProblem> {
+        match record.kind() {
+            RecordKind::AudienceEvent => event(record.body()).map(Self::Event),
+            RecordKind::EnvelopeBlock => Ok(Self::Blocked(record.read()?)),
+            RecordKind::TransitionRefused => Ok(Self::Refused(record.read()?)),
+            RecordKind::ConstitutionalCheck => Ok(Self::Checked(record.read()?)),
+            found => Err(ReplayProblem::Kind { found }),
+        }
+    }
+
+    /// The state in which the audience must be for it.
+    pub const fn starts_from(&self) -> State {
+        match self {
+            Self::Event(event) => event.from(),
+            Self::Blocked(block) => block.state,
+            Self::Refused(refused) => refused.from,
+            Self::Checked(check) => check.state,
+        }
+    }
+
+    /// The state in which the audience is after it.
+    pub const fn leads_to(&self) -> State {
+        match self {
+            Self::Event(event) => event.to(),
+            _ => self.starts_from(),
+        }
     }
 }
 

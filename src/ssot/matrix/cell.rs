@@ -224,17 +224,19 @@ impl Cell {
     }
 
     /// Counts one more record, while nothing is wrong.
-    pub(super) const fn pass(&mut self) {
+    pub(super) fn pass(&mut self) {
         if let Self::Sound { records } = self {
             *records = records.saturating_add(1);
         }
     }
 
     /// Notes what is wrong, unless something was before.
-    pub(super) fn fail(&mut self, fault: Fault) {
-        if let Self::Sound { records } | Self::Stale { records, .. } = *self {
-            *self = Self::Unsound { records, fault: Box::new(fault) };
+    pub(super) fn fail(&mut self, fault: Fault) -> bool {
+        let fails = !matches!(self, Self::Unsound { .. });
+        if fails {
+            *self = Self::Unsound { records: self.records(), fault: Box::new(fault) };
         }
+        fails
     }
 
     /// Ends the check, unless it has ended before.
@@ -245,7 +247,7 @@ impl Cell {
     }
 
     /// The stream has grown by so many records that were not looked at.
-    pub(super) const fn grown(&mut self, behind: u64) {
+    pub(super) fn grown(&mut self, behind: u64) {
         if let Self::Sound { records } = *self {
             *self = Self::Stale { records, behind };
         }

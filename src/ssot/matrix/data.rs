@@ -50,6 +50,13 @@ impl Row {
         Check::ALL.into_iter().zip(&self.cells)
     }
 
+    /// Notes a fault, unless its check has failed before.
+    pub(super) fn fail(&mut self, fault: Fault) -> bool {
+        let cells = Check::ALL.into_iter().zip(&mut self.cells);
+        let own = cells.filter(|(check, _)| *check == fault.rule.check()).map(|(_, cell)| cell);
+        own.take(1).any(|cell| cell.fail(fault.clone()))
+    }
+
     /// The worst state among the cells.
     pub fn state(&self) -> State {
         let states = self.cells.iter().map(Cell::state);
@@ -264,6 +271,15 @@ impl Matrix {
         }
         all.sort_by_key(|(_, fault)| (fault.index, fault.rule));
         all
+    }
+
+    /// Lays a fault over the row of its stream that was found by other means than a walk.
+    /// Says whether there is such a row, whose check had not failed before.
+    pub fn add_fault(&mut self, stream: &StreamId, fault: Fault) -> bool {
+        let Ok(place) = self.rows.binary_search_by(|row| row.stream.cmp(stream)) else {
+            return false;
+        };
+        self.rows.get_mut(place).is_some_and(|row| row.fail(fault))
     }
 
     /// The digest of the canonical form: what can be recorded or signed.

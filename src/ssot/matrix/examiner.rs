@@ -153,7 +153,7 @@ impl<M> Track<M> {
 
     pub(super) fn fail(&mut self, fault: Fault) {
         if let Some(cell) = self.cell_mut(fault.rule.check()) {
-            cell.fail(fault);
+            let _first = cell.fail(fault);
         }
     }
 
@@ -237,7 +237,17 @@ pub struct Other<'a, M> {
     pub doubt: Option<Why>,
 }
 
-impl<M: Default> Scene<'_, M> {
+impl<M> Scene<'_, M> {
+    /// The record's place in the log.
+    pub const fn index(&self) -> u64 {
+        self.at.0
+    }
+
+    /// Its place in the log, and in its stream.
+    pub const fn at(&self) -> (u64, u64) {
+        self.at
+    }
+
     fn own(&mut self) -> Option<&mut Track<M>> {
         self.tracks.list.get_mut(self.own)
     }

@@ -129,7 +129,7 @@ impl<X: Examiner> Inspector<X> {
                     None => {
                         let what = "bytes that cannot be read";
                         self.unreadable("a record", what);
-                        self.trunk.poison();
+                        self.trunk.poison(self.next);
                     }
                 }
                 self.next = self.next.saturating_add(1);
@@ -264,7 +264,7 @@ impl<X: Examiner> Inspector<X> {
             track.fail(Fault::new(Rule::Rewritten, at, head.digest(), record.digest()));
         }
         track.head = record.head();
-        if track.broken.is_some() {
+        if track.broken.or(track.halted).is_some() {
             self.examiner.gap(index);
         } else {
             let mut scene = Scene { tracks: &mut self.tracks, own, at };
@@ -454,7 +454,7 @@ impl<X: Examiner> Inspector<X> {
         }
         if whole && let Some((stream, fault)) = self.examiner.pending() {
             for row in rows.iter_mut().filter(|row| row.stream == stream) {
-                fail(row, fault.clone());
+                row.fail(fault.clone());
             }
         }
         self.trunk.hold(store, &mut rows, &mut faults)?;
@@ -479,7 +479,7 @@ impl<X: Examiner> Inspector<X> {
             row.cells.iter_mut().for_each(|cell| cell.grown(head.length() - checked));
         } else if head != track.head {
             let at = (self.next.saturating_sub(1), checked);
-            fail(&mut row, Fault::new(Rule::Head, at, track.head, head));
+            row.fail(Fault::new(Rule::Head, at, track.head, head));
         }
         row
     }
@@ -505,16 +505,7 @@ fn ends_here(row: &mut Row) {
     }
     let expected = alloc::format!("a head of {} records", row.checked);
     let at = (0, row.checked);
-    fail(row, Fault::new(Rule::Head, at, expected, row.head));
-}
-
-pub(super) fn fail(row: &mut Row, fault: Fault) {
-    for (check, cell) in Check::ALL.into_iter().zip(&mut row.cells) {
-        if check == fault.rule.check() {
-            cell.fail(fault);
-            return;
-        }
-    }
+    row.fail(Fault::new(Rule::Head, at, expected, row.head));
 }
 
 fn started<X: Examiner>(examiner: &X, stream: &StreamId) -> Track<X::Memo> {
