@@ -241,7 +241,7 @@ impl Cell {
 
     /// Ends the check, unless it has ended before.
     pub(super) fn end(&mut self, why: Why) {
-        if let Self::Sound { records } = *self {
+        if let Self::Sound { records } | Self::Stale { records, .. } = *self {
             *self = Self::NotChecked { records, why: Box::new(why) };
         }
     }

@@ -9,7 +9,7 @@ use serde::{Serialize, Serializer};
 
 use crate::digest::{Digest, Domain};
 use crate::encode::{Decode, DecodeError, Encode, Reader, Writer, byte_enum};
-use crate::ssot::matrix::cell::{Cell, Fault, STATES, State};
+use crate::ssot::matrix::cell::{Cell, Fault, STATES, State, Why};
 use crate::ssot::matrix::check::{CHECKS, Check};
 use crate::ssot::record::{Head, StreamId, StreamKind};
 use crate::time::Timestamp;
@@ -55,6 +55,12 @@ impl Row {
         let cells = Check::ALL.into_iter().zip(&mut self.cells);
         let own = cells.filter(|(check, _)| *check == fault.rule.check()).map(|(_, cell)| cell);
         own.take(1).any(|cell| cell.fail(fault.clone()))
+    }
+
+    /// Ends a check, unless it has ended before.
+    pub(super) fn end(&mut self, check: Check, why: &Why) {
+        let cells = Check::ALL.into_iter().zip(&mut self.cells);
+        cells.filter(|(other, _)| *other == check).for_each(|(_, cell)| cell.end(why.clone()));
     }
 
     /// The worst state among the cells.

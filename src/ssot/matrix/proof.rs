@@ -6,18 +6,22 @@
 //! place, and no other leaf is. When it is not, the leaves are compared one by one to
 //! name the record.
 
+use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
 
 use crate::digest::Digest;
 use crate::encode::{DecodeError, Reader, Writer};
-use crate::ssot::matrix::cell::Why;
-use crate::ssot::matrix::check::Check;
+use crate::ssot::matrix::cell::{Fault, Why};
+use crate::ssot::matrix::check::{Check, Rule};
 use crate::ssot::matrix::data::{LogFault, LogRule, Row};
 use crate::ssot::matrix::examiner::Tracks;
-use crate::ssot::matrix::walk::Options;
-use crate::ssot::merkle::{Frontier, Hash, Sha256};
-use crate::ssot::store::{Store, StoreError};
+use crate::ssot::matrix::walk::{Options, said_of_the_log};
+use crate::ssot::merkle::{
+    Frontier, Hash, LogTree, NodeId, ProveError, Sha256, consistency, leaf, root_at,
+};
+use crate::ssot::record::Record;
+use crate::ssot::store::{Store, StoreError, Stored};
 
 /// Size and root of a tree, remembered elsewhere: what a checkpoint says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,44 +68,122 @@ impl Trunk {
         }
     }
 
-    /// What a checkpoint says of a tree that is known already.
+    /// Holds what is known already against a checkpoint of a smaller tree, or of the same.
     pub(super) fn begin<S: Store + ?Sized>(
         &self,
-        _store: &S,
+        store: &S,
         checkpoint: Option<Checkpoint>,
         faults: &mut Vec<LogFault>,
-    ) {
-        let Self::Whole(tree) = self else { return };
-        if let Some(checkpoint) = checkpoint.filter(|c| c.size == tree.size()) {
-            compare(&checkpoint, &tree.root(), faults);
+    ) -> Result<(), StoreError> {
+        let Self::Whole(tree) = self else { return Ok(()) };
+        let (root, size) = (tree.root(), tree.size());
+        let Some(checkpoint) = checkpoint.filter(|c| c.size <= size && size > 0) else {
+            return Ok(());
+        };
+        if checkpoint.size == size {
+            compare(&checkpoint, &root, faults);
+            return Ok(());
         }
+        let found = match consistency(store, checkpoint.size, size) {
+            Ok(proof) => match proof.verify::<Sha256>(&checkpoint.root, &root) {
+                Ok(()) => return Ok(()),
+                Err(error) => alloc::format!("a log that does not go on from it: {error}"),
+            },
+            Err(error) => match beneath(error) {
+                Ok(what) => what,
+                Err(error) => return Err(error),
+            },
+        };
+        let index = checkpoint.size.saturating_sub(1);
+        note(faults, LogFault::new(LogRule::Tree, index, checkpoint, found));
+        Ok(())
     }
 
-    /// Names the records whose leaves are not those of the store's tree.
+    /// What is wrong with the store's tree as far as this one goes.
+    fn mismatch<S: Store + ?Sized>(&self, store: &S) -> Result<Option<String>, StoreError> {
+        let (Self::Whole(tree), Some(kept)) = (self, store.kept_tree()) else { return Ok(None) };
+        let head = match kept.kept_head() {
+            Ok(head) => head,
+            Err(error) if said_of_the_log(&error) => return Ok(Some(alloc::format!("{error}"))),
+            Err(error) => return Err(error),
+        };
+        if head.size < tree.size() {
+            return Ok(Some(alloc::format!("a tree of {} leaves", head.size)));
+        }
+        let root = if head.size == tree.size() {
+            head.root
+        } else {
+            match root_at::<Sha256, _>(&LogTree(store), tree.size()) {
+                Ok(root) => root,
+                Err(error) => return beneath(error).map(Some),
+            }
+        };
+        Ok((root != tree.root()).then(|| alloc::format!("root {root}")))
+    }
+
+    /// Names the records of the last walk whose leaves are not those of the store's tree;
+    /// answers how many records were read for that: none, when nothing is wrong.
     pub(super) fn end<S: Store + ?Sized, M>(
         &self,
-        _store: &S,
-        _options: &Options,
-        _tracks: &mut Tracks<M>,
-        _faults: &mut Vec<LogFault>,
-        _from: u64,
+        store: &S,
+        tracks: &mut Tracks<M>,
+        (from, to): (u64, u64),
     ) -> Result<u64, StoreError> {
-        Ok(0)
-    }
-
-    pub(super) fn hold<S: Store + ?Sized>(
-        &self,
-        _store: &S,
-        rows: &mut [Row],
-        _faults: &mut Vec<LogFault>,
-    ) -> Result<(), StoreError> {
-        for row in rows {
-            for (check, cell) in Check::ALL.into_iter().zip(&mut row.cells) {
-                if check == Check::Proof {
-                    cell.end(Why::NoTree);
-                }
+        let Some(kept) = store.kept_tree() else { return Ok(0) };
+        if self.mismatch(store)?.is_none() {
+            return Ok(0);
+        }
+        let mut read = 0;
+        for index in from..to {
+            let Some(stored) = one(store, index)? else { continue };
+            read += 1;
+            let Ok(record) = Record::decode_sealed(&stored.bytes) else { continue };
+            let expected = leaf(&record.digest());
+            let found = match kept.kept_nodes(&[NodeId { level: 0, index }]).as_deref() {
+                Ok(&[found]) if found == expected => continue,
+                Ok(&[found]) => alloc::format!("leaf {found}"),
+                Ok(_) => "no leaf".into(),
+                Err(error) => alloc::format!("{error}"),
+            };
+            if let Some(track) = tracks.get_mut(record.stream()) {
+                let at = (index, record.sequence());
+                track.fail(Fault::new(Rule::Leaf, at, alloc::format!("leaf {expected}"), found));
             }
         }
+        Ok(read)
+    }
+
+    /// Lays over the rows what follows from the store's tree as it is now.
+    pub(super) fn hold<S: Store + ?Sized>(
+        &self,
+        store: &S,
+        rows: &mut [Row],
+        faults: &mut Vec<LogFault>,
+    ) -> Result<(), StoreError> {
+        let why = match self {
+            Self::Gap(index) => Some(Why::Gap { index: *index }),
+            Self::Whole(_) if store.kept_tree().is_none() => Some(Why::NoTree),
+            Self::Whole(_) => None,
+        };
+        if let Some(why) = why {
+            for row in rows {
+                row.end(Check::Proof, &why);
+            }
+            return Ok(());
+        }
+        let (Self::Whole(tree), Some(found)) = (self, self.mismatch(store)?) else { return Ok(()) };
+        let named = |row: &Row| row.cell(Check::Proof).fault().is_some();
+        if rows.iter().any(named) {
+            return Ok(());
+        }
+        // Every leaf is right, and the tree above them is not: it proves nothing of any.
+        let expected = alloc::format!("root {} of {} records", tree.root(), tree.size());
+        let index = tree.size().saturating_sub(1);
+        for row in rows {
+            let last = row.checked.saturating_sub(1);
+            row.fail(Fault::new(Rule::Root, (index, last), &expected, &found));
+        }
+        note(faults, LogFault::new(LogRule::Tree, index, expected, found));
         Ok(())
     }
 
@@ -144,10 +226,33 @@ impl Trunk {
     }
 }
 
+/// One record; none where the store cannot give it.
+fn one<S: Store + ?Sized>(store: &S, index: u64) -> Result<Option<Stored>, StoreError> {
+    match store.read(index, 1) {
+        Ok(piece) => Ok(piece.into_iter().next()),
+        Err(error) if said_of_the_log(&error) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// What a failed proof says of the log; the store's own failures are passed on.
+fn beneath(error: ProveError<StoreError>) -> Result<String, StoreError> {
+    match error {
+        ProveError::Nodes(error) if !said_of_the_log(&error) => Err(error),
+        other => Ok(alloc::format!("{other}")),
+    }
+}
+
+/// Adds a fault that is not there yet.
+pub(super) fn note(faults: &mut Vec<LogFault>, fault: LogFault) {
+    if !faults.contains(&fault) {
+        faults.push(fault);
+    }
+}
+
 fn compare(checkpoint: &Checkpoint, found: &Hash, faults: &mut Vec<LogFault>) {
     if checkpoint.root != *found {
         let index = checkpoint.size.saturating_sub(1);
-        let found = alloc::format!("root {found}");
-        faults.push(LogFault::new(LogRule::Tree, index, checkpoint, found));
+        note(faults, LogFault::new(LogRule::Tree, index, checkpoint, alloc::format!("root {found}")));
     }
 }

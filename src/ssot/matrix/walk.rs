@@ -9,7 +9,7 @@ use crate::ssot::matrix::cell::{Cell, Fault};
 use crate::ssot::matrix::check::{CHECKS, Check, Rule};
 use crate::ssot::matrix::data::{LogFault, LogRule, LogState, Made, Matrix, Row};
 use crate::ssot::matrix::examiner::{Examiner, Scene, Track, Tracks};
-use crate::ssot::matrix::proof::{Checkpoint, Trunk};
+use crate::ssot::matrix::proof::{Checkpoint, Trunk, note};
 use crate::ssot::record::{Head, Record, StreamId};
 use crate::ssot::store::{Store, StoreError, Stored, Stretch};
 use crate::ssot::verify::{Progress, RecordView};
@@ -109,7 +109,7 @@ impl<X: Examiner> Inspector<X> {
             Some(fault) => self.forget(fault),
         };
         let continued = remembered.is_empty();
-        self.trunk.begin(store, options.checkpoint, &mut self.faults);
+        self.trunk.begin(store, options.checkpoint, &mut self.faults)?;
         let end = options.limit.map_or(total, |limit| total.min(self.next.saturating_add(limit)));
         while self.next < end {
             let left = usize::try_from(end.saturating_sub(self.next)).unwrap_or(PIECE);
@@ -139,8 +139,13 @@ impl<X: Examiner> Inspector<X> {
         }
         if self.next >= total {
             self.rolled_back(&remembered);
+            if let Some(checkpoint) = options.checkpoint.filter(|c| c.size > self.next) {
+                let fault = LogFault::new(LogRule::Shorter, self.next, checkpoint, self.next);
+                note(&mut self.faults, fault);
+            }
         }
-        read += self.trunk.end(store, options, &mut self.tracks, &mut self.faults, from)?;
+        let walked = (if continued { from } else { 0 }, self.next);
+        read += self.trunk.end(store, &mut self.tracks, walked)?;
         if self.faults.len() > LOG_FAULTS {
             self.further += (self.faults.len() - LOG_FAULTS) as u64;
             self.faults.truncate(LOG_FAULTS);
@@ -183,7 +188,7 @@ impl<X: Examiner> Inspector<X> {
         self.tracks = Tracks::default();
         self.trunk = Trunk::new();
         (self.next, self.last) = (0, None);
-        self.faults.push(fault);
+        note(&mut self.faults, fault);
         heads
     }
 
@@ -519,5 +524,8 @@ fn started<X: Examiner>(examiner: &X, stream: &StreamId) -> Track<X::Memo> {
 
 /// Whether the error says something of what was read, not of the store's health.
 pub(super) const fn said_of_the_log(error: &StoreError) -> bool {
-    matches!(error, StoreError::Damaged { .. } | StoreError::Record { .. })
+    matches!(
+        error,
+        StoreError::Damaged { .. } | StoreError::Record { .. } | StoreError::NoNode { .. }
+    )
 }
