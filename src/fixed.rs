@@ -107,7 +107,7 @@ impl fmt::Display for Weight {
         let thousandths =
             (u128::from(self.0.unsigned_abs()) * 1000 + (1 << (FRACTION - 1))) >> FRACTION;
         let sign = if self.0 < 0 && thousandths > 0 { '-' } else { '+' };
-        write!(f, "{sign}{}.{:03}", thousandths / 1000, thousandths % 1000)
+        f.pad(&alloc::format!("{sign}{}.{:03}", thousandths / 1000, thousandths % 1000))
     }
 }
 
