@@ -43,6 +43,9 @@
 //! | [`ORIGIN_BYTES`] | bytes of a log's origin | refused | the ML-DSA cosignature has one byte for its length |
 //! | [`POLICY_BYTES`] | bytes of a witness policy file | refused unread | all entries with ML-DSA keys |
 //! | [`POLICY_ENTRIES`] | logs; witnesses; groups of a witness policy | refused | eight times what C2SP asks readers to take |
+//! | [`LINKAGE_SESSIONS`] | earlier sessions a new one is compared with | model refused | some 10 µs each; a year of weeks fits |
+//! | [`LINKAGE_TERMS`] | values of a field whose share a model names | model refused | beyond these a value is as rare as any |
+//! | [`LINKAGE_PAIRS`] | pairs of sessions a model is estimated from | further ones are not counted | sums stay within 128 bits |
 //! | [`SHOWN_CHARS`] | characters of a value shown to an approver | cut, and says how much | a screen |
 //!
 //! [`Limits`] lowers those with a *, for one program or, in `router.toml`, for one policy
@@ -114,6 +117,12 @@ pub const FORGET_AT: u32 = 1 << 20;
 pub const FACT_KEYS: usize = 65_536;
 /// Most facts under one key, one per context.
 pub const FACT_CONTEXTS: usize = 64;
+/// Most earlier sessions that a new one is compared with.
+pub const LINKAGE_SESSIONS: usize = 256;
+/// Most values of a field whose share a linkage model names.
+pub const LINKAGE_TERMS: usize = 4096;
+/// Most pairs of sessions that a linkage model is estimated from.
+pub const LINKAGE_PAIRS: u64 = 100_000_000;
 /// How many outcomes a session remembers one by one.
 pub const SESSION_OUTCOMES: usize = 32;
 /// How many sources a session's context label names.
