@@ -37,6 +37,7 @@
 //! | [`SESSION_OUTCOMES`] | outcomes remembered | the oldest makes room | what an agent still refers to |
 //! | [`SESSION_SOURCES`] | sources in a session's label | named together as one | each route compares them |
 //! | [`PROGRESS_ENTRIES`] | outcomes in a session's progress | the oldest makes room | beyond any template |
+//! | [`SNAPSHOT_RECORDS`] | records of a stream | a snapshot of its state is due | reading so many takes a millisecond, and a snapshot is a hundredth of them |
 //! | [`SHOWN_CHARS`] | characters of a value shown to an approver | cut, and says how much | a screen |
 //!
 //! [`Limits`] lowers those with a *, for one program or, in `router.toml`, for one policy
@@ -114,6 +115,8 @@ pub const SESSION_OUTCOMES: usize = 32;
 pub const SESSION_SOURCES: usize = 256;
 /// Most outcomes kept for one session's progress.
 pub const PROGRESS_ENTRIES: usize = 64;
+/// After so many records of a stream a snapshot of its state is due.
+pub const SNAPSHOT_RECORDS: u64 = 512;
 /// Longest value shown to an approver in full, in characters.
 pub const SHOWN_CHARS: usize = 2000;
 

@@ -4,8 +4,10 @@
 //! - [`store`]: what a store promises; [`plan`]: what compare-and-append means
 //! - `memory` (feature `std`), `redb` (feature `redb`): two stores; `conformance` (feature
 //!   `std`): the rules for those of others
+//! - [`class`]: what kind of state a record is; [`snapshot`]: states kept in their streams
 //! - [`ledger`]: receipts; [`verify`]: the whole log, or one stream, checked
 
+pub mod class;
 #[cfg(feature = "std")]
 pub mod conformance;
 #[cfg(feature = "std")]
@@ -19,5 +21,6 @@ pub mod plan;
 pub mod record;
 #[cfg(feature = "redb")]
 pub mod redb;
+pub mod snapshot;
 pub mod store;
 pub mod verify;
