@@ -315,15 +315,12 @@ impl<E: Engines, S: Store, C: Clock> Router<E, S, C> {
         }
     }
 
-    /// A subject's audience, by verified replay.
+    /// A subject's audience, by verified replay from its last snapshot on.
     ///
     /// # Errors
     /// [`RouterError::Verify`], [`RouterError::Replay`].
     pub fn audience(&self, subject: &SubjectId) -> Result<AnyAudience, RouterError> {
-        let stream = StreamId::new(StreamKind::Audience, subject.name().clone());
-        let records = verify_stream(self.store(), &stream)?;
-        AnyAudience::replay(subject.clone(), &records)
-            .map_err(|error| RouterError::Replay(Box::new(error)))
+        Ok(self.restored(subject)?.0)
     }
 
     /// The evidence block that a record of this digest holds, on a session's stream.
