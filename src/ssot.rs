@@ -5,6 +5,7 @@
 //! - `memory` (feature `std`), `redb` (feature `redb`): two stores; `conformance` (feature
 //!   `std`): the rules for those of others
 //! - [`class`]: what kind of state a record is; [`snapshot`]: states kept in their streams
+//! - [`merkle`]: the tree over the log, its root and its proofs
 //! - [`ledger`]: receipts; [`verify`]: the whole log, or one stream, checked
 
 pub mod class;
@@ -17,6 +18,7 @@ pub mod ledger;
 mod log;
 #[cfg(feature = "std")]
 pub mod memory;
+pub mod merkle;
 pub mod plan;
 pub mod record;
 #[cfg(feature = "redb")]

@@ -19,7 +19,7 @@
 
 use alloc::vec::Vec;
 
-use crate::encode::{Decode as _, DecodeError, Encode as _, Reader, Writer};
+use crate::encode::{Decode as _, DecodeError, Reader, Writer};
 use crate::governance::{GovernanceDecision, Matter};
 use crate::id::KindId;
 use crate::modeling::ModelingEngine;

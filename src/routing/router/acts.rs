@@ -3,7 +3,6 @@
 //! Each act is decided by a person who holds the role, is recorded first, and is then
 //! what the audience's own verb consumes: nothing here moves an audience by itself.
 
-use alloc::boxed::Box;
 use alloc::string::ToString;
 use alloc::vec::Vec;
 

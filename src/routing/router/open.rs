@@ -122,14 +122,26 @@ impl<E: Engines, S: Store, C: Clock> Router<E, S, C> {
     /// Reads everything a session's routes rest on: its streams from their last snapshots
     /// on, where they have any.
     pub(super) fn load(&self, session: &Session) -> Result<Box<Live<Profile<E>>>, RouterError> {
+        self.load_with(session, true)
+    }
+
+    /// [`Router::load`], or the same from all records.
+    pub(super) fn load_with(
+        &self,
+        session: &Session,
+        snapshots: bool,
+    ) -> Result<Box<Live<Profile<E>>>, RouterError> {
         let streams = Streams::of(session.id(), session.subject());
         let store = self.store();
         let mut live = self.fresh(session.subject())?;
         for record in replay(store, &streams.memory)? {
             live.facts.apply(&record?)?;
         }
-        (live.audience, live.since) = self.restored(session.subject())?;
-        match self.own_snapshot(&streams)? {
+        if snapshots {
+            (live.audience, live.since) = self.restored(session.subject())?;
+        }
+        let own = if snapshots { self.own_snapshot(&streams)? } else { None };
+        match own {
             Some((saved, head)) => {
                 // Both streams were written in one commit; this one is short.
                 let first = replay(store, &streams.session)?.next().transpose()?;
@@ -146,7 +158,7 @@ impl<E: Engines, S: Store, C: Clock> Router<E, S, C> {
             }
             None => {
                 let (earlier, opened_at) = self.earlier(session, &streams)?;
-                self.load_earlier(&earlier, opened_at, true, &mut live)?;
+                self.load_earlier(&earlier, opened_at, snapshots, &mut live)?;
             }
         }
         self.catch_up(&streams, &mut live)?;

@@ -8,7 +8,6 @@ use super::{Profile, Router, RouterError, read};
 use crate::audience::any::{ReplayError, Restore};
 use crate::digest::Digest;
 use crate::identity::SessionOpened;
-use crate::modeling::ModelingEngine;
 use crate::routing::desk::Live;
 use crate::routing::desk::saved::{Saved, save};
 use crate::routing::engines::Engines;
@@ -228,3 +227,6 @@ fn misplaced(record: &Record) -> SnapshotError {
     let (stream, index, sequence) = (record.stream().clone(), record.index(), record.sequence());
     SnapshotError::Slot { stream, index, sequence }
 }
+
+#[cfg(test)]
+mod tests;
