@@ -61,7 +61,12 @@
 //! blocks and constitutional checks name the parts of that set; decisions and openings,
 //! which do not wait for the policy stream, those of a set that was ever in force.
 //!
-//! **Snapshot.** Does not apply: no kind of record is a snapshot.
+//! **Snapshot.** Applies from a stream's first snapshot on. It stands where one may
+//! ([`crate::ssot::snapshot`]); an audience's names the state and the review that the
+//! records before it lead to. A session's holds a profile that only the modeling rules
+//! can make again: it is *not checked* here, and
+//! [`Router::check_snapshots`](crate::routing::Router::check_snapshots) or a replay says
+//! what [`Matrix::lay_over`](crate::ssot::matrix::Matrix::lay_over) takes.
 //!
 //! **Order**, beside what the log asks: an outcome stands where a route is open; evidence
 //! and decisions carry the record's own time; a route that passed the Identity System has
@@ -221,6 +226,7 @@ impl Examiner for Auditor {
             Body::Fact(fact) => facts::fact(record, fact, scene),
             Body::Decision(decision) => self.decision(record, decision, scene),
             Body::Pinned(pinned) => self.policies.pin(record.stream(), pinned),
+            Body::Saved => evidence::saved(record, scene),
         }
         Ok(())
     }
@@ -304,6 +310,9 @@ pub const fn sources(kind: RecordKind) -> &'static [Subsystem] {
         RecordKind::Outcome => &[Subsystem::Execution],
         RecordKind::Fact => &[Subsystem::Memory],
         RecordKind::GovernanceDecision | RecordKind::PolicyPinned => &[Subsystem::Governance],
+        RecordKind::Snapshot => {
+            &[Subsystem::Audience, Subsystem::Safety, Subsystem::Governance, Subsystem::Routing]
+        }
     }
 }
 

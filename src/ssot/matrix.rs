@@ -42,7 +42,7 @@
 //! and the log stands below all who write into it. So an [`Examiner`] brings them;
 //! [`routing::audit`](../../routing/audit/index.html) has the one for what prospera
 //! writes, and says precisely what it asks. [`LogOnly`] brings none. What is found by other
-//! means, a replay for example, is laid over with [`Matrix::add_fault`].
+//! means, a replay for example, is laid over with [`Matrix::lay_over`].
 //!
 //! # The states of a cell
 //!

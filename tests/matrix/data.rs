@@ -4,7 +4,7 @@ use prospera::digest::Domain;
 use prospera::encode::{Decode as _, Encode as _};
 use prospera::id::Subsystem;
 use prospera::ssot::matrix::{
-    Check, Fault, Inspector, LogOnly, Matrix, Options, PageOptions, Rule, State, TableOptions,
+    Cell, Check, Fault, Inspector, LogOnly, Matrix, Options, PageOptions, Rule, State, TableOptions,
 };
 use prospera::ssot::memory::MemoryStore;
 use prospera::ssot::record::{Draft, RecordKind, StreamId, StreamKind};
@@ -86,9 +86,14 @@ fn a_fault_found_by_other_means_is_laid_over() {
     let mut found = matrix(&day());
     let own = stream(StreamKind::Routing, "s-1");
     let fault = Fault::new(Rule::Rederived, (9, 2), "allow", "deny");
-    assert!(found.add_fault(&own, fault.clone()));
-    assert!(!found.add_fault(&own, fault.clone()), "only the first");
-    assert!(!found.add_fault(&stream(StreamKind::Routing, "nobody"), fault.clone()));
+    assert!(found.lay_over(&own, Check::Replay, Err(fault.clone())));
+    assert!(!found.lay_over(&own, Check::Replay, Err(fault.clone())), "only the first");
+    assert!(!found.lay_over(&own, Check::Replay, Ok(3)), "a fault stays");
+    assert!(!found.lay_over(&own, Check::Policy, Err(fault.clone())), "of another check");
+    let nobody = stream(StreamKind::Routing, "nobody");
+    assert!(!found.lay_over(&nobody, Check::Replay, Err(fault.clone())));
+    assert!(found.lay_over(&own, Check::Snapshot, Ok(1)));
+    assert_eq!(found.row(&own).unwrap().cell(Check::Snapshot), &Cell::Sound { records: 1 });
     assert_eq!(found.row(&own).unwrap().cell(Check::Replay).fault(), Some(&fault));
     assert_eq!(found.verdict(), State::Unsound);
 }
@@ -148,7 +153,8 @@ fn a_hundred_thousand_streams_stay_readable() {
     let mut found = inspector.matrix(&store, made()).unwrap();
     for number in [70_000, 99_999] {
         let own = stream(StreamKind::Memory, &format!("u-{number:06}"));
-        assert!(found.add_fault(&own, Fault::new(Rule::Facts, (number, 0), "a", "b")));
+        let fault = Fault::new(Rule::Facts, (number, 0), "a", "b");
+        assert!(found.lay_over(&own, Check::Replay, Err(fault)));
     }
     let text = found.table(&TableOptions::default());
     assert!(text.lines().count() < 60, "{}", text.lines().count());

@@ -2,13 +2,14 @@
 
 use alloc::borrow::ToOwned as _;
 
-use crate::audience::any::{AnyAudience, Entry};
+use crate::audience::any::{AnyAudience, AudienceSnapshot, Entry};
 use crate::audience::lineage::{IllegalEvent, LineageEvent};
 use crate::audience::state::State;
 use crate::audience::typed::{Core, Review, stream_of};
 use crate::digest::Digest;
 use crate::encode::{DecodeError, Reader};
 use crate::id::SubjectId;
+use crate::limits::SNAPSHOT_RECORDS;
 use crate::ssot::record::{Head, Record, RecordKind, StreamId};
 
 /// A record that does not continue an audience's lineage. Final: the log is damaged, or it
@@ -77,6 +78,17 @@ pub enum ReplayProblem {
     /// Its event type is not the one its cause justifies.
     #[error("its event type is not the one its cause justifies")]
     Way,
+    /// It is a snapshot, and the records before it lead to another state.
+    #[error("a snapshot that lies: expected {expected:?}, found {found:?}")]
+    Lying {
+        /// What the records before it lead to.
+        expected: AudienceSnapshot,
+        /// What it says.
+        found: AudienceSnapshot,
+    },
+    /// It is a snapshot where none may stand.
+    #[error("a snapshot where none may stand")]
+    Slot,
 }
 
 /// Restores one audience, record by record.
@@ -93,17 +105,33 @@ impl Restore {
         Self { core: Core { subject, head: Head::EMPTY, review: Review::None }, state: State::Init }
     }
 
+    /// Starts with what a snapshot of the subject's stream says: nothing before it is
+    /// looked at, so it is believed as far as [`crate::ssot::snapshot`] says.
+    ///
+    /// # Errors
+    /// [`ReplayError`] when it is no snapshot of this audience, or stands where none may.
+    pub fn from_snapshot(subject: SubjectId, record: &Record) -> Result<Self, ReplayError> {
+        let mut restore = Self::new(subject);
+        // Whatever it follows: its own words are taken for what came before.
+        restore.core.head = Head::new(record.sequence(), record.previous());
+        let found = restore.snapshot(record).map_err(|problem| at(record, problem))?;
+        (restore.state, restore.core.review) = (found.state, found.review);
+        restore.core.head = record.head();
+        Ok(restore)
+    }
+
+    /// Goes on from where an audience stands.
+    pub fn resume(audience: AnyAudience) -> Self {
+        let state = audience.state();
+        Self { state, core: audience.into_core() }
+    }
+
     /// Takes the next record.
     ///
     /// # Errors
     /// [`ReplayError`] names the record and what is wrong; nothing was taken.
     pub fn push(&mut self, record: &Record) -> Result<&mut Self, ReplayError> {
-        let entry = self.check(record).map_err(|problem| ReplayError {
-            index: record.index(),
-            sequence: record.sequence(),
-            digest: record.digest(),
-            problem,
-        })?;
+        let entry = self.check(record).map_err(|problem| at(record, problem))?;
         (self.state, self.core.review) = entry.apply(self.state, self.core.review);
         self.core.head = record.head();
         Ok(self)
@@ -124,7 +152,7 @@ impl Restore {
         AnyAudience::mint(self.state, self.core)
     }
 
-    fn check(&self, record: &Record) -> Result<Entry, ReplayProblem> {
+    fn follows(&self, record: &Record) -> Result<(), ReplayProblem> {
         let expected = stream_of(&self.core.subject);
         if *record.stream() != expected {
             return Err(ReplayProblem::Stream { expected, found: record.stream().to_owned() });
@@ -138,7 +166,32 @@ impl Restore {
             let (expected, found) = (head.digest(), record.previous());
             return Err(ReplayProblem::Link { expected, found });
         }
+        Ok(())
+    }
+
+    /// Reads a snapshot that stands where it may.
+    fn snapshot(&self, record: &Record) -> Result<AudienceSnapshot, ReplayProblem> {
+        self.follows(record)?;
+        if record.kind() != RecordKind::Snapshot {
+            return Err(ReplayProblem::Kind { found: record.kind() });
+        }
+        let sequence = record.sequence();
+        if sequence == 0 || !sequence.is_multiple_of(SNAPSHOT_RECORDS) {
+            return Err(ReplayProblem::Slot);
+        }
+        Ok(record.read()?)
+    }
+
+    fn check(&self, record: &Record) -> Result<Entry, ReplayProblem> {
+        self.follows(record)?;
         let entry = Entry::read(record)?;
+        if let Entry::Snapshot(found) = entry {
+            self.snapshot(record)?;
+            let expected = AudienceSnapshot { state: self.state, review: self.core.review };
+            if found != expected {
+                return Err(ReplayProblem::Lying { expected, found });
+            }
+        }
         let found = entry.starts_from();
         if found != self.state {
             return Err(ReplayProblem::State { expected: self.state, found });
@@ -159,6 +212,7 @@ impl Entry {
             RecordKind::EnvelopeBlock => Ok(Self::Blocked(record.read()?)),
             RecordKind::TransitionRefused => Ok(Self::Refused(record.read()?)),
             RecordKind::ConstitutionalCheck => Ok(Self::Checked(record.read()?)),
+            RecordKind::Snapshot => Ok(Self::Snapshot(record.read()?)),
             found => Err(ReplayProblem::Kind { found }),
         }
     }
@@ -170,16 +224,20 @@ impl Entry {
             Self::Blocked(block) => block.state,
             Self::Refused(refused) => refused.from,
             Self::Checked(check) => check.state,
+            Self::Snapshot(snapshot) => snapshot.state,
         }
     }
 
-    /// The state in which the audience is after it.
-    pub const fn leads_to(&self) -> State {
-        match self {
-            Self::Event(event) => event.to(),
-            _ => self.starts_from(),
-        }
+    /// State and review after it.
+    pub const fn after(&self, state: State, review: Review) -> (State, Review) {
+        self.apply(state, review)
     }
+}
+
+/// A problem, and the record that has it.
+fn at(record: &Record, problem: ReplayProblem) -> ReplayError {
+    let (index, sequence, digest) = (record.index(), record.sequence(), record.digest());
+    ReplayError { index, sequence, digest, problem }
 }
 
 /// Reads an event, telling an illegal edge from unreadable bytes.

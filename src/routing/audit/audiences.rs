@@ -1,16 +1,17 @@
 //! Audiences: legal moves, from the state reached, for causes that are in the log.
 
-use crate::audience::any::{Entry, ReplayProblem};
+use crate::audience::any::{AudienceSnapshot, Entry, ReplayProblem};
 use crate::audience::causes::Ground;
 use crate::audience::evidence::Approver;
 use crate::audience::lineage::{Cause, Cleared, LineageEvent};
 use crate::audience::state::State;
 use crate::digest::Digest;
 use crate::id::Subsystem;
+use crate::limits::SNAPSHOT_RECORDS;
 use crate::routing::audit::decisions::{About, Use};
 use crate::routing::audit::memo::{AudienceMemo, Memo};
 use crate::routing::audit::{Auditor, Due, Pending, beside, known_subject, rests};
-use crate::ssot::matrix::{Check, Rule, Scene};
+use crate::ssot::matrix::{Check, Rule, Scene, Why};
 use crate::ssot::record::{Record, StreamKind};
 
 impl Auditor {
@@ -52,7 +53,7 @@ impl Auditor {
         match entry {
             Entry::Blocked(block) => part("envelope", &block.envelope),
             Entry::Checked(check) => part("kernel", &check.kernel),
-            Entry::Refused(_) => {}
+            Entry::Refused(_) | Entry::Snapshot(_) => {}
             Entry::Event(event) => match event.cause() {
                 Cause::Clearance(Cleared { envelope, classifier, matrix, kernel, .. }) => {
                     part("envelope", envelope);
@@ -92,17 +93,42 @@ fn replay(
             scene.fault(Rule::Illegal, expected, problem);
             memo.lost = memo.lost.or(Some(index));
         }
+        Ok(Entry::Snapshot(found)) => snapshot(record, *found, &memo, scene),
         Ok(entry) => {
             if entry.starts_from() != state && memo.lost.is_none() {
                 let expected = alloc::format!("a record that starts from {state}");
                 scene.fault(Rule::State, expected, entry.starts_from());
                 memo.lost = Some(index);
             }
-            memo.state = entry.leads_to();
+            (memo.state, memo.review) = entry.after(memo.state, memo.review);
         }
     }
     if let Some(own) = scene.memo() {
         *own = Memo::Audience(memo);
+    }
+}
+
+/// That a snapshot stands where one may, and says what the records before it lead to.
+fn snapshot(
+    record: &Record,
+    found: AudienceSnapshot,
+    memo: &AudienceMemo,
+    scene: &mut Scene<'_, Memo>,
+) {
+    scene.begin(Check::Snapshot);
+    let sequence = record.sequence();
+    if sequence == 0 || !sequence.is_multiple_of(SNAPSHOT_RECORDS) {
+        let expected = alloc::format!("a snapshot at a multiple of {SNAPSHOT_RECORDS}");
+        scene.fault(Rule::Snapshot, expected, alloc::format!("one at {sequence}"));
+    }
+    if let Some(index) = memo.lost {
+        scene.end(Check::Snapshot, Why::Rests { stream: record.stream().clone(), index });
+        return;
+    }
+    let expected = AudienceSnapshot { state: memo.state, review: memo.review };
+    if found != expected {
+        let text = |s: AudienceSnapshot| alloc::format!("{} with review {:?}", s.state, s.review);
+        scene.fault(Rule::Snapshot, text(expected), text(found));
     }
 }
 

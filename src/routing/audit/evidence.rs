@@ -11,6 +11,7 @@ use crate::routing::audit::{Auditor, beside, not_before, rests};
 use crate::routing::evidence::{EvidenceBlock, Outcome, OutcomeStatus, StepResult, TraceEntry};
 use crate::ssot::matrix::{Check, Rule, Scene, Why};
 use crate::ssot::record::{Record, StreamId, StreamKind};
+use crate::ssot::snapshot::is_slot;
 use crate::ssot::store::{Store, StoreError};
 use crate::verdict::{Drift, Verdict, Vote};
 
@@ -92,6 +93,17 @@ pub(super) fn outcome<S: Store + ?Sized>(
         }
     }
     Ok(())
+}
+
+/// A snapshot of the session: where it may stand. What it says takes the modeling rules.
+pub(super) fn saved(record: &Record, scene: &mut Scene<'_, Memo>) {
+    scene.begin(Check::Snapshot);
+    if is_slot(record.sequence()) {
+        scene.end(Check::Snapshot, Why::NeedsRules);
+    } else {
+        let found = alloc::format!("one at {}", record.sequence());
+        scene.fault(Rule::Snapshot, "a snapshot where one may stand", found);
+    }
 }
 
 /// Whether the payload is kept. One that is kept must be the one named.

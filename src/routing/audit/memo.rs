@@ -9,6 +9,7 @@ use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
 use crate::audience::state::State;
+use crate::audience::typed::Review;
 use crate::digest::Digest;
 use crate::encode::{Decode, DecodeError, Encode, Reader, Writer};
 use crate::id::{FactKey, Name, PrincipalId, SubjectId};
@@ -41,6 +42,7 @@ pub enum Memo {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct AudienceMemo {
     pub(super) state: State,
+    pub(super) review: Review,
     /// Its state before the last commit that moved it.
     pub(super) before: State,
     /// Where its last record stands, and when it was written.
@@ -172,7 +174,7 @@ impl<T> Few<T> {
 impl AudienceMemo {
     pub(super) const fn new() -> Self {
         let (state, time) = (State::Init, Timestamp::from_millis(0));
-        Self { state, before: state, last: 0, time, lost: None }
+        Self { state, review: Review::None, before: state, last: 0, time, lost: None }
     }
 }
 
@@ -230,6 +232,11 @@ fields! {
 impl Encode for AudienceMemo {
     fn encode(&self, out: &mut Writer) {
         out.value(&self.state).value(&self.before).u64(self.last).value(&self.time);
+        out.u8(match self.review {
+            Review::None => 0,
+            Review::Open => 1,
+            Review::Urgent => 2,
+        });
         put_number(self.lost, out);
     }
 }
@@ -238,7 +245,14 @@ impl Decode for AudienceMemo {
     fn decode(input: &mut Reader<'_>) -> Result<Self, DecodeError> {
         let (state, before) = (input.value()?, input.value()?);
         let (last, time) = (input.u64()?, input.value()?);
-        Ok(Self { state, before, last, time, lost: number(input)? })
+        let offset = input.offset();
+        let review = match input.u8()? {
+            0 => Review::None,
+            1 => Review::Open,
+            2 => Review::Urgent,
+            other => return Err(Reader::bad_tag("a review", other, offset)),
+        };
+        Ok(Self { state, review, before, last, time, lost: number(input)? })
     }
 }
 

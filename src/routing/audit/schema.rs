@@ -8,6 +8,7 @@ use crate::governance::GovernanceDecision;
 use crate::identity::SessionOpened;
 use crate::memory::FactRecord;
 use crate::routing::audit::memo::Memo;
+use crate::routing::desk::saved;
 use crate::routing::evidence::{EvidenceBlock, Outcome};
 use crate::routing::pins::PolicyPinned;
 use crate::ssot::matrix::{Rule, Scene};
@@ -24,6 +25,8 @@ pub(super) enum Body {
     Fact(Box<FactRecord>),
     Decision(Box<GovernanceDecision>),
     Pinned(Box<PolicyPinned>),
+    /// What a session's routes lead to.
+    Saved,
 }
 
 /// The kind of stream that records of a kind belong into: several for a session's opening.
@@ -39,6 +42,7 @@ pub(super) const fn belongs(kind: RecordKind, stream: StreamKind) -> bool {
         RecordKind::Fact => matches!(stream, StreamKind::Memory),
         RecordKind::GovernanceDecision => matches!(stream, StreamKind::Governance),
         RecordKind::PolicyPinned => matches!(stream, StreamKind::Policy),
+        RecordKind::Snapshot => matches!(stream, StreamKind::Audience | StreamKind::Routing),
     }
 }
 
@@ -52,7 +56,14 @@ pub(super) fn read(record: &Record, scene: &mut Scene<'_, Memo>) -> Option<Body>
         return None;
     }
     let body = match kind {
-        RecordKind::AudienceEvent
+        RecordKind::Snapshot if record.stream().kind() == StreamKind::Routing => {
+            if let Err(error) = saved::outline(record.body()) {
+                return refuse(scene, kind, &error);
+            }
+            Body::Saved
+        }
+        RecordKind::Snapshot
+        | RecordKind::AudienceEvent
         | RecordKind::EnvelopeBlock
         | RecordKind::TransitionRefused
         | RecordKind::ConstitutionalCheck => match Entry::read(record) {

@@ -90,6 +90,8 @@ pub enum Why {
     NoTree,
     /// Whoever asked brought no code for this check.
     NotAsked,
+    /// It takes the rules under which it was written to make this again.
+    NeedsRules,
 }
 
 impl fmt::Display for Why {
@@ -104,6 +106,7 @@ impl fmt::Display for Why {
             Self::Forgotten => f.write_str("so much was open that the oldest was let go"),
             Self::NoTree => f.write_str("the store keeps no tree"),
             Self::NotAsked => f.write_str("no code was given for it"),
+            Self::NeedsRules => f.write_str("it takes the rules in force to make it again"),
         }
     }
 }
@@ -230,6 +233,13 @@ impl Cell {
         }
     }
 
+    /// Something the check speaks of has come.
+    pub(super) fn begin(&mut self) {
+        if matches!(self, Self::NotApplicable) {
+            *self = Self::NEW;
+        }
+    }
+
     /// Notes what is wrong, unless something was before.
     pub(super) fn fail(&mut self, fault: Fault) -> bool {
         let fails = !matches!(self, Self::Unsound { .. });
@@ -300,6 +310,7 @@ impl Encode for Why {
             Self::Forgotten => out.u8(5),
             Self::NoTree => out.u8(6),
             Self::NotAsked => out.u8(7),
+            Self::NeedsRules => out.u8(8),
         };
     }
 }
@@ -315,6 +326,7 @@ impl Decode for Why {
             5 => Self::Forgotten,
             6 => Self::NoTree,
             7 => Self::NotAsked,
+            8 => Self::NeedsRules,
             other => return Err(Reader::bad_tag("a reason not to check", other, offset)),
         })
     }

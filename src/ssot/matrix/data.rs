@@ -279,13 +279,33 @@ impl Matrix {
         all
     }
 
-    /// Lays a fault over the row of its stream that was found by other means than a walk.
-    /// Says whether there is such a row, whose check had not failed before.
-    pub fn add_fault(&mut self, stream: &StreamId, fault: Fault) -> bool {
+    /// Lays over the row of a stream what was found of a check by other means than a walk,
+    /// a replay for example: how many records were found sound, or the first fault. A fault
+    /// that is there stays. Says whether anything was changed.
+    pub fn lay_over(
+        &mut self,
+        stream: &StreamId,
+        check: Check,
+        found: Result<u64, Fault>,
+    ) -> bool {
         let Ok(place) = self.rows.binary_search_by(|row| row.stream.cmp(stream)) else {
             return false;
         };
-        self.rows.get_mut(place).is_some_and(|row| row.fail(fault))
+        let Some(row) = self.rows.get_mut(place) else { return false };
+        match found {
+            Err(fault) => fault.rule.check() == check && row.fail(fault),
+            Ok(records) => {
+                let cells = Check::ALL.into_iter().zip(&mut row.cells);
+                let mut own = cells.filter(|(other, _)| *other == check).map(|(_, cell)| cell);
+                own.any(|cell| {
+                    let open = !matches!(cell, Cell::Unsound { .. });
+                    if open {
+                        *cell = Cell::Sound { records };
+                    }
+                    open
+                })
+            }
+        }
     }
 
     /// The digest of the canonical form: what can be recorded or signed.

@@ -267,6 +267,13 @@ impl<M> Scene<'_, M> {
         }
     }
 
+    /// A check that did not apply applies from this record on.
+    pub fn begin(&mut self, check: Check) {
+        if let Some(cell) = self.own().and_then(|track| track.cell_mut(check)) {
+            cell.begin();
+        }
+    }
+
     /// Ends one check for this stream.
     pub fn end(&mut self, check: Check, why: Why) {
         if let Some(cell) = self.own().and_then(|track| track.cell_mut(check)) {

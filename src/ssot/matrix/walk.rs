@@ -10,7 +10,7 @@ use crate::ssot::matrix::check::{CHECKS, Check, Rule};
 use crate::ssot::matrix::data::{LogFault, LogRule, LogState, Made, Matrix, Row};
 use crate::ssot::matrix::examiner::{Examiner, Scene, Track, Tracks};
 use crate::ssot::matrix::proof::{Checkpoint, Trunk, note};
-use crate::ssot::record::{Head, Record, StreamId};
+use crate::ssot::record::{Head, Record, RecordKind, StreamId};
 use crate::ssot::store::{Store, StoreError, Stored, Stretch};
 use crate::ssot::verify::{Progress, RecordView};
 
@@ -276,7 +276,10 @@ impl<X: Examiner> Inspector<X> {
             self.examiner.examine(&record, &mut scene, store)?;
         }
         if let Some(track) = self.tracks.list.get_mut(own) {
-            track.cells.iter_mut().for_each(Cell::pass);
+            // Of snapshots only they are counted.
+            let counts = |check| check != Check::Snapshot || record.kind() == RecordKind::Snapshot;
+            let cells = Check::ALL.into_iter().zip(&mut track.cells);
+            cells.filter(|(check, _)| counts(*check)).for_each(|(_, cell)| cell.pass());
         }
         Ok(())
     }
