@@ -108,6 +108,8 @@ pub struct Auditor {
     pending: Option<Pending>,
     /// The last place whose record could not be believed.
     gap: Option<u64>,
+    /// The first such place: what is missing from there on may have stood there.
+    blind: Option<u64>,
 }
 
 /// What the next record must be, because one commit wrote both.
@@ -192,10 +194,9 @@ impl Examiner for Auditor {
         let applies = match check {
             Check::Chain | Check::Proof | Check::Order | Check::Schema | Check::Identity => true,
             Check::Lineage => !matches!(kind, StreamKind::Memory | StreamKind::Policy),
-            Check::Replay => !matches!(
-                kind,
-                StreamKind::Governance | StreamKind::Policy | StreamKind::Subject
-            ),
+            Check::Replay => {
+                !matches!(kind, StreamKind::Governance | StreamKind::Policy | StreamKind::Subject)
+            }
             Check::Policy => kind != StreamKind::Memory,
             Check::Snapshot => false,
         };
@@ -223,7 +224,10 @@ impl Examiner for Auditor {
             Body::Closed => sessions::closed(record, scene),
             Body::Evidence(block) => self.evidence(record, block, scene, store)?,
             Body::Outcome(outcome) => evidence::outcome(record, outcome, scene, store)?,
-            Body::Fact(fact) => facts::fact(record, fact, scene),
+            Body::Fact(fact) => {
+                known_subject(record, self.blind, scene);
+                facts::fact(fact, scene);
+            }
             Body::Decision(decision) => self.decision(record, decision, scene),
             Body::Pinned(pinned) => self.policies.pin(record.stream(), pinned),
             Body::Saved => evidence::saved(record, scene),
@@ -234,6 +238,7 @@ impl Examiner for Auditor {
     fn gap(&mut self, index: u64) {
         self.pending = None;
         self.gap = Some(index);
+        self.blind = self.blind.or(Some(index));
     }
 
     fn pending(&self) -> Option<(StreamId, Fault)> {
@@ -267,6 +272,7 @@ impl Examiner for Auditor {
             }
         }
         memo::put_number(self.gap, out);
+        memo::put_number(self.blind, out);
     }
 
     fn load(&mut self, input: &mut Reader<'_>) -> Result<(), DecodeError> {
@@ -288,6 +294,7 @@ impl Examiner for Auditor {
             }),
         };
         self.gap = memo::number(input)?;
+        self.blind = memo::number(input)?;
         Ok(())
     }
 
@@ -330,13 +337,27 @@ fn beside(record: &Record, kind: StreamKind) -> StreamId {
     StreamId::new(kind, record.stream().name().clone())
 }
 
+/// Notes that something is not there; or, behind a record that could not be believed and
+/// may have been it, that it is not known.
+fn absent(
+    blind: Option<u64>,
+    scene: &mut Scene<'_, Memo>,
+    rule: Rule,
+    expected: impl core::fmt::Display,
+) {
+    match blind {
+        Some(index) => scene.end(rule.check(), Why::Gap { index }),
+        None => scene.fault(rule, expected, "none"),
+    }
+}
+
 /// That a session was opened for the subject whose stream this is.
-fn known_subject(record: &Record, scene: &mut Scene<'_, Memo>) {
+fn known_subject(record: &Record, blind: Option<u64>, scene: &mut Scene<'_, Memo>) {
     let stream = beside(record, StreamKind::Subject);
     match scene.other(&stream) {
         None => {
             let expected = alloc::format!("a session that was opened for `{}`", stream.name());
-            scene.fault(Rule::NoSession, expected, "none");
+            absent(blind, scene, Rule::NoSession, expected);
         }
         Some(other) => {
             if let Some(why) = other.doubt {

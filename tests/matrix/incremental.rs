@@ -1,5 +1,6 @@
 //! A walk that stops anywhere and goes on is a walk that goes through at once.
 
+use proptest::prelude::*;
 use prospera::digest::Domain;
 use prospera::memory::FactRecord;
 use prospera::routing::audit::Auditor;
@@ -7,7 +8,6 @@ use prospera::routing::{EvidenceBlock, Outcome};
 use prospera::ssot::matrix::{Check, Inspector, Matrix, Options, State, StateError};
 use prospera::ssot::record::RecordKind;
 use prospera::ssot::store::Store;
-use proptest::prelude::*;
 
 use crate::forge::{Forge, day, made, matrix};
 

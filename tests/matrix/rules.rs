@@ -1,7 +1,10 @@
 //! The checks that read bodies: one forged log for each rule.
 
+use prospera::audience::any::AudienceSnapshot;
+use prospera::audience::causes::HoldTrigger;
 use prospera::audience::lineage::{Cause, LineageEvent};
 use prospera::audience::state::State;
+use prospera::audience::typed::Review;
 use prospera::digest::{Digest, Domain};
 use prospera::encode::Encode as _;
 use prospera::id::{LayerId, Subsystem};
@@ -10,13 +13,15 @@ use prospera::intent::RoutingId;
 use prospera::memory::FactRecord;
 use prospera::provenance::Label;
 use prospera::routing::{Outcome, OutcomeStatus, PolicyPinned, StepResult};
-use prospera::ssot::matrix::{Check, State as CellState};
+use prospera::ssot::matrix::{Cell, Check, State as CellState};
+use prospera::ssot::memory::MemoryStore;
 use prospera::ssot::record::{RecordKind, StreamKind};
 use prospera::ssot::store::Store as _;
 use prospera::time::Timestamp;
 use prospera::verdict::Verdict;
 
 use crate::forge::{Forge, Medium, Sheet, bad, day, matrix, only, open, stream};
+use crate::world::World;
 
 /// What the real router writes is sound by every check, in every stream, and again when it
 /// was taken apart and sealed anew.
@@ -94,7 +99,11 @@ fn schema_a_body_reads_to_its_last_byte() {
     let last = forge.find(RecordKind::Fact, 1);
     forge.sheet(last).body.push(0);
     let found = matrix(&forge.seal());
-    assert!(bad(&found).contains(&"/ssot/memory/alice schema.body".to_owned()), "{:?}", bad(&found));
+    assert!(
+        bad(&found).contains(&"/ssot/memory/alice schema.body".to_owned()),
+        "{:?}",
+        bad(&found)
+    );
     // Whatever names the memory's snapshot rests on it.
     assert_eq!(found.count(Check::Schema).of(CellState::Unsound), 1);
     assert_eq!(bad(&found).len(), 1, "{:?}", bad(&found));
@@ -282,7 +291,11 @@ fn replay_an_audience_takes_edges_of_the_table() {
     // To PRIVILEGED, whatever the way: byte 3 is the state entered.
     forge.sheet(last).body[3] = State::Privileged.to_canonical()[0];
     let found = matrix(&forge.seal());
-    assert!(bad(&found).contains(&"/ssot/audience/alice replay.illegal".into()), "{:?}", bad(&found));
+    assert!(
+        bad(&found).contains(&"/ssot/audience/alice replay.illegal".into()),
+        "{:?}",
+        bad(&found)
+    );
     assert_eq!(found.count(Check::Schema).of(CellState::Unsound), 0, "it reads, and is no edge");
 }
 
@@ -343,6 +356,47 @@ fn replay_facts_come_version_by_version() {
     only(&matrix(&forge.seal()), &["/ssot/memory/alice replay.facts"]);
 }
 
+/// A subject that is suspended and released until its stream has a snapshot.
+fn long() -> prospera::ssot::memory::MemoryStore {
+    let world = World::new();
+    let router = world.router(MemoryStore::new());
+    let governor = world.governor();
+    let _desk = router.open(world.alice("s-1")).unwrap();
+    let (subject, length) = ("alice".parse().unwrap(), prospera::limits::SNAPSHOT_RECORDS);
+    let own = stream(StreamKind::Audience, "alice");
+    while router.store().head(&own).unwrap().length() <= length {
+        router.suspend(&subject, HoldTrigger::ALL[0]).unwrap();
+        router.release(&governor, &subject, State::Base, "").unwrap();
+    }
+    router.into_store()
+}
+
+#[test]
+fn snapshot_says_what_the_records_before_it_lead_to() {
+    let store = long();
+    let found = matrix(&store);
+    only(&found, &[]);
+    let own = found.row(&stream(StreamKind::Audience, "alice")).unwrap();
+    assert_eq!(own.cell(Check::Snapshot), &Cell::Sound { records: 1 });
+    assert_eq!(found.count(Check::Snapshot).of(CellState::NotApplicable), 4);
+    let mut forge = Forge::of(&store);
+    let place = forge.find(RecordKind::Snapshot, 0);
+    forge.sheet(place).edit(|snapshot: &mut AudienceSnapshot| {
+        *snapshot = AudienceSnapshot { state: State::Verified, review: Review::None };
+    });
+    only(&matrix(&forge.seal()), &["/ssot/audience/alice snapshot.differs"]);
+    // Where none may stand.
+    let mut forge = Forge::of(&store);
+    let mut sheet = forge.sheets.remove(place);
+    sheet.was = None;
+    let last = forge.sheets.iter().rposition(|s| s.kind == RecordKind::AudienceEvent).unwrap();
+    sheet.body = AudienceSnapshot { state: State::Base, review: Review::None }.to_canonical();
+    sheet.time = forge.sheets[last].time;
+    forge.sheets.insert(last + 1, sheet);
+    let found = matrix(&forge.seal());
+    assert_eq!(bad(&found), ["/ssot/audience/alice snapshot.differs"]);
+}
+
 #[test]
 fn policy_evidence_names_the_pins_in_force() {
     let mut forge = Forge::new();
@@ -353,7 +407,7 @@ fn policy_evidence_names_the_pins_in_force() {
 
 #[test]
 fn policy_parts_are_those_pinned() {
-    let mut forge = Forge::new();
+    let forge = Forge::new();
     let place = forge.find(RecordKind::PolicyPinned, 0);
     let was: PolicyPinned = forge.sheets[place].read();
     let other = |name: &str| {

@@ -126,7 +126,8 @@ fn remembered(path: &Path) -> Result<Inspector<Auditor>, Failure> {
     };
     let anew = "remove the file to check from the start, or name another";
     if length > MATRIX_STATE_BYTES as u64 {
-        let found = format!("`{place}`: expected at most {MATRIX_STATE_BYTES} bytes, found {length}");
+        let found =
+            format!("`{place}`: expected at most {MATRIX_STATE_BYTES} bytes, found {length}");
         return Err(Failure::new(found).help(anew));
     }
     let bytes = std::fs::read(path)

@@ -2,7 +2,6 @@
 
 use crate::audience::any::{AudienceSnapshot, Entry, ReplayProblem};
 use crate::audience::causes::Ground;
-use crate::audience::evidence::Approver;
 use crate::audience::lineage::{Cause, Cleared, LineageEvent};
 use crate::audience::state::State;
 use crate::digest::Digest;
@@ -21,12 +20,12 @@ impl Auditor {
         entry: Result<&Entry, &ReplayProblem>,
         scene: &mut Scene<'_, Memo>,
     ) {
-        known_subject(record, scene);
+        known_subject(record, self.blind, scene);
         replay(record, entry, scene);
         if let Ok(entry) = entry {
             self.rules_of(record, entry, scene);
             if let Entry::Event(event) = entry {
-                cause(record, event, scene);
+                self.cause(record, event, scene);
             }
         }
         if record.source() == Subsystem::Safety {
@@ -67,14 +66,24 @@ impl Auditor {
             },
         }
     }
+
+    /// That what it refers to is in the log.
+    fn cause(&self, record: &Record, event: &LineageEvent, scene: &mut Scene<'_, Memo>) {
+        let (about, approver) = match event.cause() {
+            Cause::Clearance(cleared) => return basis(record, cleared.snapshot, scene),
+            Cause::Approval(approver) => (About::Release(event.to()), approver),
+            Cause::Review(approver) => (About::Review, approver),
+            Cause::Governed { approver, .. } => (About::Exit, approver),
+            _ => return,
+        };
+        let (decision, decider) = (approver.record, Some(&approver.principal));
+        let asked = Use { decision, about, decider, at: record.timestamp() };
+        asked.check(&beside(record, StreamKind::Governance), self.blind, scene);
+    }
 }
 
 /// That it is an edge, and starts where the stream is.
-fn replay(
-    record: &Record,
-    entry: Result<&Entry, &ReplayProblem>,
-    scene: &mut Scene<'_, Memo>,
-) {
+fn replay(record: &Record, entry: Result<&Entry, &ReplayProblem>, scene: &mut Scene<'_, Memo>) {
     let mut memo = match scene.memo() {
         Some(Memo::Audience(memo)) => *memo,
         _ => AudienceMemo::new(),
@@ -130,27 +139,6 @@ fn snapshot(
         let text = |s: AudienceSnapshot| alloc::format!("{} with review {:?}", s.state, s.review);
         scene.fault(Rule::Snapshot, text(expected), text(found));
     }
-}
-
-/// That what it refers to is in the log.
-fn cause(record: &Record, event: &LineageEvent, scene: &mut Scene<'_, Memo>) {
-    match event.cause() {
-        Cause::Clearance(cleared) => basis(record, cleared.snapshot, scene),
-        Cause::Approval(approver) => decided(record, About::Release(event.to()), approver, scene),
-        Cause::Review(approver) => decided(record, About::Review, approver, scene),
-        Cause::Governed { approver, .. } => decided(record, About::Exit, approver, scene),
-        _ => {}
-    }
-}
-
-fn decided(record: &Record, about: About, approver: &Approver, scene: &mut Scene<'_, Memo>) {
-    let asked = Use {
-        decision: approver.record,
-        about,
-        decider: Some(&approver.principal),
-        at: record.timestamp(),
-    };
-    asked.check(&beside(record, StreamKind::Governance), scene);
 }
 
 /// That the snapshot named is where the subject's memory stands.

@@ -6,7 +6,7 @@ use crate::encode::{Decode, DecodeError, Encode, Reader, Writer};
 use crate::governance::{GovernanceDecision, Matter};
 use crate::id::PrincipalId;
 use crate::routing::audit::memo::{Few, GovernanceMemo, Kept, Memo};
-use crate::routing::audit::{Auditor, beside, known_subject, rests};
+use crate::routing::audit::{Auditor, absent, beside, known_subject, rests};
 use crate::ssot::matrix::{Check, Rule, Scene, Why};
 use crate::ssot::record::{Record, StreamId, StreamKind};
 use crate::time::Timestamp;
@@ -83,7 +83,7 @@ impl Auditor {
         decision: &GovernanceDecision,
         scene: &mut Scene<'_, Memo>,
     ) {
-        known_subject(record, scene);
+        known_subject(record, self.blind, scene);
         self.policies.check_ever("governance", &decision.policy(), scene);
         if decision.decided_at() != record.timestamp() {
             scene.fault(Rule::OwnTime, record.timestamp(), decision.decided_at());
@@ -106,7 +106,7 @@ impl Auditor {
             let found = alloc::format!("`{}`", decision.decider());
             scene.fault(Rule::OwnRequest, "somebody else to decide", found);
         }
-        question(record, decision, scene);
+        question(record, decision, self.blind, scene);
         let kept = Kept {
             record: record.digest(),
             about: About::of(decision.matter()),
@@ -126,7 +126,12 @@ impl Auditor {
 }
 
 /// That a route had asked.
-fn question(record: &Record, decision: &GovernanceDecision, scene: &mut Scene<'_, Memo>) {
+fn question(
+    record: &Record,
+    decision: &GovernanceDecision,
+    blind: Option<u64>,
+    scene: &mut Scene<'_, Memo>,
+) {
     let about = match decision.matter() {
         Matter::Approval { .. } | Matter::Backtrack { .. } => About::of(decision.matter()),
         _ => return,
@@ -156,7 +161,7 @@ fn question(record: &Record, decision: &GovernanceDecision, scene: &mut Scene<'_
         Some(true) => {}
         Some(false) => {
             let expected = alloc::format!("a route that asked about {about} and waits at {now}");
-            scene.fault(Rule::Question, expected, "none");
+            absent(blind, scene, Rule::Question, expected);
         }
         None => scene.end(Check::Lineage, Why::Forgotten),
     }
@@ -173,11 +178,11 @@ pub(super) struct Use<'a> {
 
 impl Use<'_> {
     /// That the decision is in this stream and may be used so, and was not before.
-    pub(super) fn check(&self, stream: &StreamId, scene: &mut Scene<'_, Memo>) {
+    pub(super) fn check(&self, stream: &StreamId, blind: Option<u64>, scene: &mut Scene<'_, Memo>) {
         let (decision, about) = (self.decision.short(), &self.about);
         let expected = alloc::format!("an unused decision {decision} on {about} in `{stream}`");
         let Some(other) = scene.other(stream) else {
-            scene.fault(Rule::Decision, expected, "no decision at all");
+            absent(blind, scene, Rule::Decision, expected);
             return;
         };
         let doubt = other.doubt;
@@ -193,7 +198,7 @@ impl Use<'_> {
         let kept = match taken {
             Ok(Some(kept)) => kept,
             Ok(None) => {
-                scene.fault(Rule::Decision, expected, "none, or one that was used before");
+                absent(blind, scene, Rule::Decision, expected);
                 return;
             }
             Err(_) => {

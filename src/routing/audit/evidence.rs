@@ -7,7 +7,7 @@ use crate::limits::LEEWAY_MILLIS;
 use crate::routing::audit::audiences::states;
 use crate::routing::audit::decisions::{About, Use};
 use crate::routing::audit::memo::{Memo, Question, Route, RoutingMemo};
-use crate::routing::audit::{Auditor, beside, not_before, rests};
+use crate::routing::audit::{Auditor, absent, beside, not_before, rests};
 use crate::routing::evidence::{EvidenceBlock, Outcome, OutcomeStatus, StepResult, TraceEntry};
 use crate::ssot::matrix::{Check, Rule, Scene, Why};
 use crate::ssot::record::{Record, StreamId, StreamKind};
@@ -28,8 +28,8 @@ impl Auditor {
             _ => RoutingMemo::default(),
         };
         self.policies.check_pins(&block.pins, scene);
-        session(record, block, &memo, scene);
-        rests_on(record, block, scene);
+        session(record, block, &memo, self.blind, scene);
+        rests_on(record, block, self.blind, scene);
         replay(record, block, &memo, scene);
         if block.timestamp != record.timestamp() {
             scene.fault(Rule::OwnTime, record.timestamp(), block.timestamp);
@@ -132,12 +132,13 @@ fn session(
     record: &Record,
     block: &EvidenceBlock,
     routes: &RoutingMemo,
+    blind: Option<u64>,
     scene: &mut Scene<'_, Memo>,
 ) {
     let stream = beside(record, StreamKind::Session);
     let Some(other) = scene.other(&stream) else {
         let expected = alloc::format!("an opening in `{stream}`");
-        scene.fault(Rule::NoSession, expected, "none");
+        absent(blind, scene, Rule::NoSession, expected);
         return;
     };
     let doubt = other.doubt;
@@ -179,7 +180,12 @@ fn session(
 }
 
 /// The decisions and the snapshot that it names.
-fn rests_on(record: &Record, block: &EvidenceBlock, scene: &mut Scene<'_, Memo>) {
+fn rests_on(
+    record: &Record,
+    block: &EvidenceBlock,
+    blind: Option<u64>,
+    scene: &mut Scene<'_, Memo>,
+) {
     let of = |kind| StreamId::new(kind, block.subject.name().clone());
     let memory = of(StreamKind::Memory);
     let (head, doubt) =
@@ -192,11 +198,11 @@ fn rests_on(record: &Record, block: &EvidenceBlock, scene: &mut Scene<'_, Memo>)
     let governance = of(StreamKind::Governance);
     if let Some(decision) = block.approval {
         let about = About::Intent(block.intent);
-        Use { decision, about, decider: None, at }.check(&governance, scene);
+        Use { decision, about, decider: None, at }.check(&governance, blind, scene);
     }
     if let Some(decision) = block.backtrack {
         let about = About::Route(block.routing_id.map_or(Digest::ZERO, |id| id.digest()));
-        Use { decision, about, decider: None, at }.check(&governance, scene);
+        Use { decision, about, decider: None, at }.check(&governance, blind, scene);
     }
 }
 

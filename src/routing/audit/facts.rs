@@ -4,14 +4,11 @@ use alloc::vec::Vec;
 
 use crate::limits::{FACT_CONTEXTS, FACT_KEYS, VALUE_DEPTH};
 use crate::memory::FactRecord;
-use crate::routing::audit::known_subject;
 use crate::routing::audit::memo::{Memo, MemoryMemo};
 use crate::ssot::matrix::{Rule, Scene};
-use crate::ssot::record::Record;
 
 /// One write of a fact. What [`Facts::apply`](crate::memory::Facts::apply) takes, this takes.
-pub(super) fn fact(record: &Record, fact: &FactRecord, scene: &mut Scene<'_, Memo>) {
-    known_subject(record, scene);
+pub(super) fn fact(fact: &FactRecord, scene: &mut Scene<'_, Memo>) {
     let mut memo = match scene.memo() {
         Some(Memo::Memory(memo)) => core::mem::take(memo),
         _ => MemoryMemo::default(),

@@ -92,8 +92,7 @@ fn check_claims(opened: &SessionOpened, scene: &mut Scene<'_, Memo>) {
     let begun = not_before(opened.verified_at, begins);
     let over = opened.verified_at >= claims.expires_at.plus_millis(crate::limits::LEEWAY_MILLIS);
     if !begun || over {
-        let expected =
-            alloc::format!("claims verified between {begins} and {}", claims.expires_at);
+        let expected = alloc::format!("claims verified between {begins} and {}", claims.expires_at);
         scene.fault(Rule::Claims, expected, opened.verified_at);
     }
     let chain = &claims.delegation;

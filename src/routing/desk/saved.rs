@@ -68,7 +68,8 @@ pub(in crate::routing) fn outline(body: &[u8]) -> Result<(), DecodeError> {
     for _ in 0..input.count(40)? {
         let _decision: (_, GovernanceDecision) = (input.digest()?, input.value()?);
     }
-    let (_seen, _standing) = (crate::time::Timestamp::decode(&mut input)?, Consensus::decode(&mut input)?);
+    let (_seen, _standing) =
+        (crate::time::Timestamp::decode(&mut input)?, Consensus::decode(&mut input)?);
     for _ in 0..input.count(8)? {
         let _count: (KindId, u32) = (input.value()?, input.u32()?);
     }
@@ -105,7 +106,10 @@ pub(in crate::routing) struct Saved<P> {
 impl<P> Saved<P> {
     /// Reads a snapshot's body. `None` when it was counted by other rules than the engine
     /// has now: the state is then made from all routes.
-    pub(in crate::routing) fn read<M>(modeling: &M, body: &[u8]) -> Result<Option<Self>, DecodeError>
+    pub(in crate::routing) fn read<M>(
+        modeling: &M,
+        body: &[u8],
+    ) -> Result<Option<Self>, DecodeError>
     where
         M: ModelingEngine<Profile = P> + ?Sized,
     {

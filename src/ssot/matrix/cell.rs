@@ -53,7 +53,10 @@ fn cut(text: &dyn fmt::Display) -> Box<str> {
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { rule, index, sequence, expected, found } = self;
-        write!(f, "record {index} (sequence {sequence}), {rule}: expected {expected}, found {found}")
+        write!(
+            f,
+            "record {index} (sequence {sequence}), {rule}: expected {expected}, found {found}"
+        )
     }
 }
 

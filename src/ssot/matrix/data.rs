@@ -282,12 +282,7 @@ impl Matrix {
     /// Lays over the row of a stream what was found of a check by other means than a walk,
     /// a replay for example: how many records were found sound, or the first fault. A fault
     /// that is there stays. Says whether anything was changed.
-    pub fn lay_over(
-        &mut self,
-        stream: &StreamId,
-        check: Check,
-        found: Result<u64, Fault>,
-    ) -> bool {
+    pub fn lay_over(&mut self, stream: &StreamId, check: Check, found: Result<u64, Fault>) -> bool {
         let Ok(place) = self.rows.binary_search_by(|row| row.stream.cmp(stream)) else {
             return false;
         };

@@ -155,9 +155,8 @@ impl Matrix {
         let log = self.log();
         let (open, erased) = self.remarks();
         out.push_str("<dl>\n");
-        let mut fact = |name: &str, value: &str| {
-            writeln!(out, "<div><dt>{name}</dt><dd>{value}</dd></div>")
-        };
+        let mut fact =
+            |name: &str, value: &str| writeln!(out, "<div><dt>{name}</dt><dd>{value}</dd></div>");
         fact("Records", &grouped(log.records))?;
         if log.checked != log.records {
             fact("Checked", &grouped(log.checked))?;
@@ -221,7 +220,12 @@ impl Matrix {
         out.push_str("<tbody>\n");
         for state in State::ALL {
             let class = class(state);
-            write!(out, "<tr><th scope=\"row\"><span class=\"key {class}\">{}</span> {}</th>", state.mark(), state.words())?;
+            write!(
+                out,
+                "<tr><th scope=\"row\"><span class=\"key {class}\">{}</span> {}</th>",
+                state.mark(),
+                state.words()
+            )?;
             for check in Check::ALL {
                 match self.count(check).of(state) {
                     0 => out.push_str("<td class=\"zero\">0</td>"),
@@ -273,7 +277,10 @@ impl Matrix {
         let meanings = [
             (State::Unsound, "Something is wrong. The first fault is listed above."),
             (State::Stale, "It was sound when it was last checked, and has grown since."),
-            (State::NotChecked, "It could not be checked, or not any further; the cell's title says why."),
+            (
+                State::NotChecked,
+                "It could not be checked, or not any further; the cell's title says why.",
+            ),
             (State::Sound, "Every record was looked at, and nothing is wrong."),
             (State::NotApplicable, "The check has nothing to say of such a stream."),
         ];
@@ -288,7 +295,12 @@ impl Matrix {
         }
         out.push_str("</dl>\n<h2>What the checks ask</h2>\n<dl class=\"legend\">\n");
         for check in Check::ALL {
-            writeln!(out, "<div><dt>{}</dt><dd>{}</dd></div>", check.name(), escaped(check.question()))?;
+            writeln!(
+                out,
+                "<div><dt>{}</dt><dd>{}</dd></div>",
+                check.name(),
+                escaped(check.question())
+            )?;
         }
         out.push_str("</dl>\n");
         Ok(())
@@ -316,10 +328,17 @@ fn write_row(out: &mut String, row: &Row) -> core::fmt::Result {
     let name = escaped(row.stream.name().as_str());
     write!(out, "<tr><th scope=\"row\" title=\"{}\">{name}", escaped(&format!("{}", row.stream)))?;
     if let Some(index) = row.open {
-        write!(out, " <small title=\"the route of record {index} has no outcome yet\">open</small>")?;
+        write!(
+            out,
+            " <small title=\"the route of record {index} has no outcome yet\">open</small>"
+        )?;
     }
     if row.erased > 0 {
-        write!(out, " <small title=\"payloads that its records name and that are not kept any more\">{} erased</small>", grouped(row.erased))?;
+        write!(
+            out,
+            " <small title=\"payloads that its records name and that are not kept any more\">{} erased</small>",
+            grouped(row.erased)
+        )?;
     }
     write!(out, "</th><td class=\"number\">{}</td>", grouped(row.head.length()))?;
     for (check, cell) in row.cells() {

@@ -10,7 +10,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
 
-use crate::digest::Digest;
+use crate::digest::{Digest, Domain};
 use crate::encode::{DecodeError, Reader, Writer};
 use crate::ssot::matrix::cell::{Fault, Why};
 use crate::ssot::matrix::check::{Check, Rule};
@@ -42,19 +42,23 @@ impl fmt::Display for Checkpoint {
 #[derive(Debug, Clone)]
 pub(super) enum Trunk {
     /// All of them.
-    Whole(Frontier<Sha256>),
+    Whole {
+        tree: Frontier<Sha256>,
+        /// Whether a record was named whose leaf is not that of the store's tree.
+        named: bool,
+    },
     /// A record at this index could not be read, so its leaf is not known.
     Gap(u64),
 }
 
 impl Trunk {
     pub(super) const fn new() -> Self {
-        Self::Whole(Frontier::new())
+        Self::Whole { tree: Frontier::new(), named: false }
     }
 
     /// The next leaf.
     pub(super) fn push(&mut self, record: &Digest, options: &Options, faults: &mut Vec<LogFault>) {
-        let Self::Whole(tree) = self else { return };
+        let Self::Whole { tree, .. } = self else { return };
         tree.push(record.as_bytes());
         if let Some(checkpoint) = options.checkpoint.filter(|c| c.size == tree.size()) {
             compare(&checkpoint, &tree.root(), faults);
@@ -63,7 +67,7 @@ impl Trunk {
 
     /// The next leaf cannot be known.
     pub(super) fn poison(&mut self, index: u64) {
-        if matches!(self, Self::Whole(_)) {
+        if matches!(self, Self::Whole { .. }) {
             *self = Self::Gap(index);
         }
     }
@@ -75,7 +79,7 @@ impl Trunk {
         checkpoint: Option<Checkpoint>,
         faults: &mut Vec<LogFault>,
     ) -> Result<(), StoreError> {
-        let Self::Whole(tree) = self else { return Ok(()) };
+        let Self::Whole { tree, .. } = self else { return Ok(()) };
         let (root, size) = (tree.root(), tree.size());
         let Some(checkpoint) = checkpoint.filter(|c| c.size <= size && size > 0) else {
             return Ok(());
@@ -101,7 +105,9 @@ impl Trunk {
 
     /// What is wrong with the store's tree as far as this one goes.
     fn mismatch<S: Store + ?Sized>(&self, store: &S) -> Result<Option<String>, StoreError> {
-        let (Self::Whole(tree), Some(kept)) = (self, store.kept_tree()) else { return Ok(None) };
+        let (Self::Whole { tree, .. }, Some(kept)) = (self, store.kept_tree()) else {
+            return Ok(None);
+        };
         let head = match kept.kept_head() {
             Ok(head) => head,
             Err(error) if said_of_the_log(&error) => return Ok(Some(alloc::format!("{error}"))),
@@ -124,7 +130,7 @@ impl Trunk {
     /// Names the records of the last walk whose leaves are not those of the store's tree;
     /// answers how many records were read for that: none, when nothing is wrong.
     pub(super) fn end<S: Store + ?Sized, M>(
-        &self,
+        &mut self,
         store: &S,
         tracks: &mut Tracks<M>,
         (from, to): (u64, u64),
@@ -137,14 +143,18 @@ impl Trunk {
         for index in from..to {
             let Some(stored) = one(store, index)? else { continue };
             read += 1;
-            let Ok(record) = Record::decode_sealed(&stored.bytes) else { continue };
-            let expected = leaf(&record.digest());
+            let expected = leaf(&Domain::Record.hash(&stored.bytes));
             let found = match kept.kept_nodes(&[NodeId { level: 0, index }]).as_deref() {
                 Ok(&[found]) if found == expected => continue,
                 Ok(&[found]) => alloc::format!("leaf {found}"),
                 Ok(_) => "no leaf".into(),
                 Err(error) => alloc::format!("{error}"),
             };
+            if let Self::Whole { named, .. } = self {
+                *named = true;
+            }
+            // What is no record was told when it was walked by.
+            let Ok(record) = Record::decode_sealed(&stored.bytes) else { continue };
             if let Some(track) = tracks.get_mut(record.stream()) {
                 let at = (index, record.sequence());
                 track.fail(Fault::new(Rule::Leaf, at, alloc::format!("leaf {expected}"), found));
@@ -162,8 +172,8 @@ impl Trunk {
     ) -> Result<(), StoreError> {
         let why = match self {
             Self::Gap(index) => Some(Why::Gap { index: *index }),
-            Self::Whole(_) if store.kept_tree().is_none() => Some(Why::NoTree),
-            Self::Whole(_) => None,
+            Self::Whole { .. } if store.kept_tree().is_none() => Some(Why::NoTree),
+            Self::Whole { .. } => None,
         };
         if let Some(why) = why {
             for row in rows {
@@ -171,11 +181,8 @@ impl Trunk {
             }
             return Ok(());
         }
-        let (Self::Whole(tree), Some(found)) = (self, self.mismatch(store)?) else { return Ok(()) };
-        let named = |row: &Row| row.cell(Check::Proof).fault().is_some();
-        if rows.iter().any(named) {
-            return Ok(());
-        }
+        let Self::Whole { tree, named: false } = self else { return Ok(()) };
+        let Some(found) = self.mismatch(store)? else { return Ok(()) };
         // Every leaf is right, and the tree above them is not: it proves nothing of any.
         let expected = alloc::format!("root {} of {} records", tree.root(), tree.size());
         let index = tree.size().saturating_sub(1);
@@ -190,20 +197,20 @@ impl Trunk {
     /// The root, while every leaf is known.
     pub(super) fn root(&self) -> Option<Digest> {
         match self {
-            Self::Whole(tree) => Some(Digest::from_bytes(*tree.root().as_bytes())),
+            Self::Whole { tree, .. } => Some(Digest::from_bytes(*tree.root().as_bytes())),
             Self::Gap(_) => None,
         }
     }
 
-    /// `0` and the index of the gap, or `1`, the size and the hashes of the complete
+    /// `0` and the index of the gap, or `1`, whether a leaf was named, the size and the hashes of the complete
     /// subtrees, the largest first.
     pub(super) fn save(&self, out: &mut Writer) {
         match self {
             Self::Gap(index) => {
                 out.u8(0).u64(*index);
             }
-            Self::Whole(tree) => {
-                out.u8(1).u64(tree.size());
+            Self::Whole { tree, named } => {
+                out.u8(1).bool(*named).u64(tree.size());
                 let peaks: Vec<&Hash> = tree.peaks().collect();
                 for peak in peaks.into_iter().rev() {
                     out.raw(peak.as_bytes());
@@ -216,13 +223,13 @@ impl Trunk {
         if !input.bool()? {
             return Ok(Self::Gap(input.u64()?));
         }
-        let size = input.u64()?;
+        let (named, size) = (input.bool()?, input.u64()?);
         let mut peaks = Vec::new();
         for _ in 0..size.count_ones() {
             peaks.push(Hash::from_bytes(*input.digest()?.as_bytes()));
         }
         let tree = Frontier::from_edge(size, peaks).ok_or(input.invalid("a tree of that size"))?;
-        Ok(Self::Whole(tree))
+        Ok(Self::Whole { tree, named })
     }
 }
 
@@ -253,6 +260,9 @@ pub(super) fn note(faults: &mut Vec<LogFault>, fault: LogFault) {
 fn compare(checkpoint: &Checkpoint, found: &Hash, faults: &mut Vec<LogFault>) {
     if checkpoint.root != *found {
         let index = checkpoint.size.saturating_sub(1);
-        note(faults, LogFault::new(LogRule::Tree, index, checkpoint, alloc::format!("root {found}")));
+        note(
+            faults,
+            LogFault::new(LogRule::Tree, index, checkpoint, alloc::format!("root {found}")),
+        );
     }
 }

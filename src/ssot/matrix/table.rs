@@ -111,10 +111,20 @@ impl Matrix {
         writeln!(out, "{:12} {} by {}", "made", self.made().at, plain(&self.made().by))?;
         let (open, erased) = self.remarks();
         if open > 0 {
-            writeln!(out, "{:12} {}: evidence without an outcome yet", "open routes", grouped(open))?;
+            writeln!(
+                out,
+                "{:12} {}: evidence without an outcome yet",
+                "open routes",
+                grouped(open)
+            )?;
         }
         if erased > 0 {
-            writeln!(out, "{:12} {}: named by records, not kept any more", "erased", grouped(erased))?;
+            writeln!(
+                out,
+                "{:12} {}: named by records, not kept any more",
+                "erased",
+                grouped(erased)
+            )?;
         }
         Ok(())
     }
@@ -157,7 +167,12 @@ impl Matrix {
             out.push_str("\nFirst faults\n");
         }
         for fault in self.log().faults.iter().take(options.faults) {
-            writeln!(out, "{}  the log, {}", paint.of(State::Unsound, "✗"), plain(&format!("{fault}")))?;
+            writeln!(
+                out,
+                "{}  the log, {}",
+                paint.of(State::Unsound, "✗"),
+                plain(&format!("{fault}"))
+            )?;
             writeln!(out, "     {}", fault.rule.plain_words())?;
         }
         if self.log().further > 0 {
@@ -172,7 +187,8 @@ impl Matrix {
             let more = (faults.len() - options.faults) as u64;
             writeln!(out, "   and {} more first faults", grouped(more))?;
         }
-        let mut whys: alloc::collections::BTreeMap<String, u64> = alloc::collections::BTreeMap::new();
+        let mut whys: alloc::collections::BTreeMap<String, u64> =
+            alloc::collections::BTreeMap::new();
         for row in self.rows() {
             for (check, cell) in row.cells() {
                 if let Cell::NotChecked { why, .. } = cell {

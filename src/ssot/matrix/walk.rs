@@ -232,8 +232,7 @@ impl<X: Examiner> Inspector<X> {
                 let computed = Domain::Record.hash(&stored.bytes);
                 self.last = Some(computed);
                 self.trunk.push(&computed, options, &mut self.faults);
-                let rule =
-                    if computed == stored.digest { Rule::Undecodable } else { Rule::Digest };
+                let rule = if computed == stored.digest { Rule::Undecodable } else { Rule::Digest };
                 let found = match other {
                     Err(error) if rule == Rule::Undecodable => alloc::format!("{error}"),
                     _ => alloc::format!("bytes with digest {computed}"),
@@ -291,13 +290,7 @@ impl<X: Examiner> Inspector<X> {
 
     /// A record whose bytes are not those that were sealed, or no record. It is laid to
     /// the stream it names where that stream goes on with it.
-    fn unbelievable(
-        &mut self,
-        stored: &Stored,
-        rule: Rule,
-        found: &str,
-        touched: &mut Touched,
-    ) {
+    fn unbelievable(&mut self, stored: &Stored, rule: Rule, found: &str, touched: &mut Touched) {
         let index = self.next;
         self.examiner.gap(index);
         let named = RecordView::of(&stored.bytes)
@@ -354,8 +347,8 @@ impl<X: Examiner> Inspector<X> {
                 // One of them cannot be followed: which?
                 for (number, stretch) in stretches.iter().enumerate() {
                     let mut list = Vec::new();
-                    let traced =
-                        store.trace(core::slice::from_ref(stretch), &mut |_, index| list.push(index));
+                    let traced = store
+                        .trace(core::slice::from_ref(stretch), &mut |_, index| list.push(index));
                     match traced {
                         Ok(()) => {}
                         Err(error) if said_of_the_log(&error) => list.push(u64::MAX),
