@@ -157,8 +157,8 @@ impl<'a> Life<'a> {
             }
             Act::ClockForth => self.world.clock.advance_millis(60_000),
             Act::ClockBack => {
-                let back = self.world.now().as_millis() - 20_000;
-                self.world.clock.set(Timestamp::from_millis(back));
+                let back = Timestamp::from_millis(self.world.now().as_millis() - 20_000);
+                self.world.clock.set(back.max(world::START));
             }
             Act::Adopt => {
                 let version = format!("version = \"1.{}\"", self.count);
