@@ -12,7 +12,7 @@ use std::vec::Vec;
 
 use redb::{
     AccessGuard, Database, ReadOnlyTable, ReadTransaction, ReadableTable, Table, TableDefinition,
-    TableError, TableHandle as _, WriteTransaction,
+    TableHandle as _, WriteTransaction,
 };
 
 use super::backend;
@@ -141,6 +141,8 @@ pub(super) fn build(database: &Database) -> Result<(), StoreError> {
     let mut transaction = database.begin_write().map_err(|error| backend(WHAT, error))?;
     durable(&mut transaction)?;
     {
+        // What an older build left behind there, if anything, is not of these records.
+        transaction.delete_table(TREE).map_err(opening)?;
         let records = transaction.open_table(RECORDS).map_err(opening)?;
         let mut rows = WriteTree::open(&transaction)?;
         let mut kept = Kept::default();
@@ -160,13 +162,4 @@ pub(super) fn build(database: &Database) -> Result<(), StoreError> {
         set_format(&transaction)?;
     }
     transaction.commit().map_err(|error| backend(WHAT, error))
-}
-
-/// Whether there is such a table.
-pub(super) fn is_in(transaction: &ReadTransaction) -> Result<bool, StoreError> {
-    match transaction.open_table(TREE) {
-        Ok(_) => Ok(true),
-        Err(TableError::TableDoesNotExist(_)) => Ok(false),
-        Err(error) => Err(opening(error)),
-    }
 }
