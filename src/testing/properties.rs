@@ -34,6 +34,7 @@ pub use many::{many_from_bytes, many_is_one_by_one};
 pub use route::{Step, route_is_sound, routes_are_sound, script_is_sound};
 #[cfg(feature = "jwt")]
 pub use token::{TokenProbe, tokens_expire};
+pub use tree::{TreeEdit, large_trees_are_proved, tree_from_bytes, tree_is_the_naive_one};
 
 #[cfg(feature = "files")]
 mod bytes;
@@ -42,6 +43,7 @@ mod many;
 mod route;
 #[cfg(feature = "jwt")]
 mod token;
+mod tree;
 
 /// A value is read back from its canonical bytes as itself.
 ///
