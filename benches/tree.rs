@@ -14,21 +14,16 @@ use prospera::digest::{Digest, Domain};
 use prospera::id::Subsystem;
 use prospera::ssot::memory::MemoryStore;
 use prospera::ssot::merkle::{self, Frontier, Hash, InclusionProof, Sha256, TreeHash, inclusion};
-use prospera::ssot::record::{Draft, Head, RecordKind, StreamId, StreamKind};
+use prospera::ssot::record::{Draft, Head, RecordKind, StreamId};
 use prospera::ssot::store::{Batch, Store};
 use prospera::ssot::verify::{verify, verify_on};
-use prospera::time::Timestamp;
 
 mod common;
 
+use common::logs::{NOW, fill, stream};
 use common::report::{Report, batch, rivals};
 
-const NOW: Timestamp = Timestamp::from_millis(1_700_000_000_000);
-const MILLION: u64 = 1_000_000;
-
-fn stream(number: u64) -> StreamId {
-    StreamId::new(StreamKind::Routing, format!("session-{number:04}").parse().unwrap())
-}
+const MILLION: usize = 1_000_000;
 
 /// One writer that appends records of one size to one stream, one in each batch.
 struct Writer {
@@ -107,27 +102,6 @@ fn appends(report: &mut Report) {
     }
 }
 
-/// Fills a store with records of streams in turns.
-fn fill(store: &impl Store, records: u64, streams: u64, sizes: &[usize]) {
-    let ids: Vec<_> = (0..streams).map(stream).collect();
-    let mut heads = vec![Head::EMPTY; ids.len()];
-    let mut done = 0;
-    while done < records {
-        let count = 4096.min(records - done);
-        let used = (done..done + count.min(streams)).map(|n| (n % streams) as usize);
-        let batch = used.fold(Batch::new(NOW), |b, n| b.expect(ids[n].clone(), heads[n]));
-        let batch = (done..done + count).fold(batch, |batch, number| {
-            let body = vec![number as u8; sizes[number as usize % sizes.len()]];
-            let id = ids[(number % streams) as usize].clone();
-            batch.append(Draft::new(id, RecordKind::EvidenceBlock, Subsystem::Routing, body))
-        });
-        for (number, record) in (done..).zip(store.append(&batch).unwrap().records) {
-            heads[(number % streams) as usize] = record.head();
-        }
-        done += count;
-    }
-}
-
 /// Indices spread over a log.
 fn spread(size: u64) -> impl Iterator<Item = u64> {
     (1_u64..).map(move |n| n.wrapping_mul(0x9e37_79b9_7f4a_7c15) % size)
@@ -194,7 +168,9 @@ fn verifying(report: &mut Report, kind: &str, text: &str, store: &(impl Store + 
             let mut tree = Frontier::<Sha256>::new();
             for (records, digests) in records.chunks(256).zip(digests.chunks_mut(256)) {
                 Domain::Record.hash_many(records, digests);
-                digests.iter().for_each(|digest| tree.push(digest.as_bytes()));
+                for digest in digests.iter() {
+                    tree.push(digest.as_bytes());
+                }
             }
             root = Some(tree.root());
         });

@@ -1,5 +1,5 @@
 //! The tree that the stores keep: the same in each, across everything that happens to a
-//! store, and found out when it is not that of the records.
+//! store, and found out when it is not that of the records (PLAN-8.1).
 #![cfg(feature = "redb")]
 #![expect(
     clippy::unwrap_used,
