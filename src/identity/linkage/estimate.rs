@@ -23,7 +23,7 @@
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::vec::Vec;
 
-use super::em::{EmError, Fit, NOTHING, Patterns, Settings, fit, ordered};
+use super::em::{EmError, NOTHING, Patterns, Settings, fit, ordered};
 use super::field::Field;
 use super::model::{FieldModel, Linkage, LinkageBuilder, LinkageError, Terms};
 use crate::fixed::{Probability, Weight};
@@ -74,7 +74,8 @@ pub struct Estimate {
     pub chance: u64,
     /// After how many rounds the numbers came to rest.
     pub rounds: u32,
-    /// Fields that were left out, because nothing in them tells people apart.
+    /// Fields that were left out: two sessions of one subject never differ in them, because
+    /// nobody's do, or because the subject decides them. Either way agreement is no evidence.
     pub left_out: Vec<Field>,
     /// Fields with levels that were pooled, because a worse one weighed more.
     pub pooled: Vec<Field>,
@@ -159,21 +160,26 @@ impl Estimator {
         if pairs < FEWEST || subjects < SUBJECTS {
             return Err(EstimateError::Pairs { pairs, subjects });
         }
-        let chance = self.chance();
+        // In what never differs within a subject the subject itself is what agrees: counted as
+        // evidence it would make a match of every pair.
+        let keep: Vec<bool> = self.pairs.totals().iter().map(|of| differs(of)).collect();
+        let (same, chance) = (self.pairs.only(&keep), self.chance().only(&keep));
         let settings = Settings::default();
         let u = chance.shares(settings.smoothing);
-        let (of_one, of_two) = (self.pairs.totals(), chance.totals());
-        let fit = fit(&self.pairs, &u, &settings)?;
-        let mut estimate = Taken { fields: Vec::new(), left_out: Vec::new(), pooled: Vec::new() };
-        for (place, field) in Field::ALL.into_iter().enumerate() {
-            let told = |totals: &[Vec<u64>]| totals.get(place).is_some_and(|of| differs(of));
-            if !told(&of_two) || of_one.get(place).is_none_or(|of| of.iter().sum::<u64>() == 0) {
-                estimate.left_out.push(field);
+        let fit = fit(&same, &u, &settings)?;
+        let (mut fields, mut left_out, mut pooled) = (Vec::new(), Vec::new(), Vec::new());
+        let mut found = fit.m.iter().zip(u);
+        for (field, keep) in Field::ALL.into_iter().zip(keep) {
+            let Some((own, u)) = keep.then(|| found.next()).flatten() else {
+                left_out.push(field);
                 continue;
+            };
+            let m = ordered(own, &u);
+            if m != *own {
+                pooled.push(field);
             }
-            estimate.take(field, place, &fit, &u, terms(field, &self.sample));
+            fields.push(FieldModel { field, m: whole(m), u, terms: terms(field, &self.sample) });
         }
-        let Taken { fields, left_out, pooled } = estimate;
         let linkage = LinkageBuilder {
             version,
             prior: fit.prior,
@@ -203,30 +209,6 @@ impl Estimator {
             }
         }
         chance
-    }
-}
-
-struct Taken {
-    fields: Vec<FieldModel>,
-    left_out: Vec<Field>,
-    pooled: Vec<Field>,
-}
-
-impl Taken {
-    fn take(
-        &mut self,
-        field: Field,
-        place: usize,
-        fit: &Fit,
-        u: &[Vec<Probability>],
-        terms: Option<Terms>,
-    ) {
-        let Some((m, u)) = fit.m.get(place).zip(u.get(place)) else { return };
-        let pooled = ordered(m, u);
-        if pooled != *m {
-            self.pooled.push(field);
-        }
-        self.fields.push(FieldModel { field, m: whole(pooled), u: u.clone(), terms });
     }
 }
 
