@@ -46,6 +46,7 @@
 //! | [`LINKAGE_SESSIONS`] | earlier sessions a new one is compared with | model refused | some 10 µs each; a year of weeks fits |
 //! | [`LINKAGE_TERMS`] | values of a field whose share a model names | model refused | beyond these a value is as rare as any |
 //! | [`LINKAGE_PAIRS`] | pairs of sessions a model is estimated from | further ones are not counted | sums stay within 128 bits |
+//! | [`SNAPSHOT_RECORDS`] | records of a stream | a snapshot of its state is due | reading so many takes a millisecond, and a snapshot is a hundredth of them |
 //! | [`SHOWN_CHARS`] | characters of a value shown to an approver | cut, and says how much | a screen |
 //!
 //! [`Limits`] lowers those with a *, for one program or, in `router.toml`, for one policy
@@ -141,6 +142,8 @@ pub const ORIGIN_BYTES: usize = 255;
 pub const POLICY_BYTES: usize = 1 << 20;
 /// Most logs, witnesses and groups in a witness policy, each.
 pub const POLICY_ENTRIES: usize = 256;
+/// After so many records of a stream a snapshot of its state is due.
+pub const SNAPSHOT_RECORDS: u64 = 512;
 /// Longest value shown to an approver in full, in characters.
 pub const SHOWN_CHARS: usize = 2000;
 
