@@ -43,6 +43,7 @@
 //! | [`ORIGIN_BYTES`] | bytes of a log's origin | refused | the ML-DSA cosignature has one byte for its length |
 //! | [`POLICY_BYTES`] | bytes of a witness policy file | refused unread | all entries with ML-DSA keys |
 //! | [`POLICY_ENTRIES`] | logs; witnesses; groups of a witness policy | refused | eight times what C2SP asks readers to take |
+//! | [`CONFLICT_RECORDS`] | records of one stream that came before a commit | further ones are not looked at | a commit waits milliseconds; a batch has some 5 |
 //! | [`LINKAGE_SESSIONS`] | earlier sessions a new one is compared with | model refused | some 10 µs each; a year of weeks fits |
 //! | [`LINKAGE_TERMS`] | values of a field whose share a model names | model refused | beyond these a value is as rare as any |
 //! | [`LINKAGE_PAIRS`] | pairs of sessions a model is estimated from | further ones are not counted | sums stay within 128 bits |
@@ -118,6 +119,8 @@ pub const FORGET_AT: u32 = 1 << 20;
 pub const FACT_KEYS: usize = 65_536;
 /// Most facts under one key, one per context.
 pub const FACT_CONTEXTS: usize = 64;
+/// Most records of one stream that are classified when they came before a commit.
+pub const CONFLICT_RECORDS: usize = 64;
 /// Most earlier sessions that a new one is compared with.
 pub const LINKAGE_SESSIONS: usize = 256;
 /// Most values of a field whose share a linkage model names.

@@ -8,11 +8,13 @@
 //! - [`merkle`]: the tree over the log, its root and its proofs
 //! - `note`, `checkpoint` (feature `notes`): what a log signs, whose word is taken for it, and
 //!   what a log can be caught at
+//! - [`conflict`]: what came between a decision and its commit, and whether it matters
 //! - [`ledger`]: receipts; [`verify`]: the whole log, or one stream, checked
 
 #[cfg(feature = "notes")]
 pub mod checkpoint;
 pub mod class;
+pub mod conflict;
 #[cfg(feature = "std")]
 pub mod conformance;
 #[cfg(feature = "std")]

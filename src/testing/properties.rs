@@ -15,7 +15,7 @@ use crate::audience::lineage::{
 use crate::encode::{Decode, Encode};
 use crate::governance::GovernanceDecision;
 use crate::id::{KindId, Name};
-use crate::identity::{Claims, SessionOpened};
+use crate::identity::{Claims, IdentityScore, SessionOpened};
 use crate::intent::RoutingComponents;
 use crate::memory::FactRecord;
 use crate::provenance::Label;
@@ -102,6 +102,7 @@ fn bodies(bytes: &[u8]) -> Held {
     one_encoding::<ConstitutionalCheck>(bytes)?;
     one_encoding::<SessionOpened>(bytes)?;
     one_encoding::<Claims>(bytes)?;
+    one_encoding::<IdentityScore>(bytes)?;
     one_encoding::<FactRecord>(bytes)?;
     one_encoding::<GovernanceDecision>(bytes)?;
     one_encoding::<PolicyPinned>(bytes)?;

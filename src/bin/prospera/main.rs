@@ -12,6 +12,7 @@ mod audience;
 mod check;
 mod export;
 mod failure;
+mod identity;
 mod init;
 mod out;
 mod records;
