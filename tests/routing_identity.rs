@@ -32,24 +32,24 @@ use world::{Setup, TestRouter, World, name, operator, records};
 
 const MODEL: &str = r#"
 version = "1"
-prior = 990000000000000
+prior = 900000000000000
 sessions = 8
 hold_below_millibits = 0
-escalate_below_millibits = -9000
+escalate_below_millibits = -5000
 
 [field.device]
-m = [850000000000000, 140000000000000, 10000000000000]
+m = [850000000000000, 146000000000000, 4000000000000]
 u = [1000000000000, 899000000000000, 100000000000000]
 rest = 10000000000
 [field.device.shares]
 kiosk = 300000000000000
 
 [field.network]
-m = [700000000000000, 250000000000000, 40000000000000, 10000000000000]
+m = [700000000000000, 250000000000000, 46000000000000, 4000000000000]
 u = [1000000000000, 99000000000000, 800000000000000, 100000000000000]
 
 [field.hour]
-m = [600000000000000, 250000000000000, 140000000000000, 10000000000000]
+m = [600000000000000, 250000000000000, 146000000000000, 4000000000000]
 u = [125000000000000, 250000000000000, 250000000000000, 375000000000000]
 "#;
 
@@ -157,7 +157,7 @@ fn asm2_8_1_a_stolen_subject_is_held() {
     assert_eq!(*last.cause(), Cause::Hold(HoldTrigger::IdentityInconsistency));
     let before = world.effects.count();
     let routed = router.route(&mut desk, world.intent("stolen", "note.add")).unwrap();
-    assert_eq!(routed.verdict, Verdict::Defer);
+    assert_eq!(routed.verdict, Verdict::Defer, "{:?}", world::why(&routed.evidence));
     assert!(routed.evidence.trace.iter().any(|entry| {
         entry.reasons.iter().any(|reason| reason.code == ReasonCode::AudienceHeld)
     }));

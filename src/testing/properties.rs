@@ -22,6 +22,7 @@ use crate::provenance::Label;
 use crate::routing::pins::PolicyPinned;
 use crate::routing::table::{Pattern, Row, TableError};
 use crate::routing::{EvidenceBlock, Outcome, RoutingTable};
+use crate::ssot::conflict::ConflictDetected;
 use crate::ssot::record::{Draft, Head, Record};
 use crate::time::Timestamp;
 use crate::value::{Decimal, Value};
@@ -103,6 +104,7 @@ fn bodies(bytes: &[u8]) -> Held {
     one_encoding::<SessionOpened>(bytes)?;
     one_encoding::<Claims>(bytes)?;
     one_encoding::<IdentityScore>(bytes)?;
+    one_encoding::<ConflictDetected>(bytes)?;
     one_encoding::<FactRecord>(bytes)?;
     one_encoding::<GovernanceDecision>(bytes)?;
     one_encoding::<PolicyPinned>(bytes)?;
