@@ -28,7 +28,8 @@ fn months() -> String {
     for visit in 0..5 {
         for person in 0..16 {
             let device = if (visit + person) % 5 == 0 { "laptop" } else { "phone" };
-            let place = if (visit * 3 + person) % 4 == 0 { "mobile".into() } else { format!("{person}") };
+            let place =
+                if (visit * 3 + person) % 4 == 0 { "mobile".into() } else { format!("{person}") };
             lines += &session(
                 &format!("s-{person}-{visit}"),
                 &format!("p-{person}"),
@@ -62,12 +63,14 @@ fn plan_8_3_a_model_is_estimated_and_used() {
     let checked = place.run(&["policy", "check", "s/policy"]).code(0);
     assert!(checked.out.starts_with("s/policy: sound"), "{}", checked.out);
     // What it would have said of the sessions there are.
-    let what_if = place.run(&["identity", "score", "log.redb", "p-3", "--model", "s/policy/linkage.toml"]);
+    let what_if =
+        place.run(&["identity", "score", "log.redb", "p-3", "--model", "s/policy/linkage.toml"]);
     let what_if = what_if.code(0);
     assert!(what_if.out.contains("session `s-3-0`: unknown, nothing to compare with"));
     assert!(what_if.out.contains("5 sessions of `p-3`, 0 of them low"), "{}", what_if.out);
     // The model is part of the policy set: somebody has to put it into force.
-    let thief = session("own", "p-3", "phone-3", "AS3/3") + &session("stolen", "p-3", "burner", "AS9/9");
+    let thief =
+        session("own", "p-3", "phone-3", "AS3/3") + &session("stolen", "p-3", "burner", "AS9/9");
     let refused = route("1801000000000", &thief, &[]).code(2);
     assert!(refused.err.contains("linkage"), "{}", refused.err);
     route("1801000000000", &thief, &["--adopt", "operator"]).code(0);
@@ -91,7 +94,10 @@ fn what_cannot_be_scored_is_said() {
     assert!(few.err.contains("at least 30 pairs"), "{}", few.err);
     let nobody = place.run(&["identity", "score", "log.redb", "bob"]).code(2);
     assert!(nobody.err.contains("no session of `bob`"), "{}", nobody.err);
-    place.write("bad.toml", "version = \"1\"\nprior = 0\nsessions = 1\nhold_below_millibits = 0\n[field]\n");
+    place.write(
+        "bad.toml",
+        "version = \"1\"\nprior = 0\nsessions = 1\nhold_below_millibits = 0\n[field]\n",
+    );
     let bad = place.run(&["identity", "score", "log.redb", "ann", "--model", "bad.toml"]).code(2);
     assert!(bad.err.contains("bad.toml:5:1: expected at least one field"), "{}", bad.err);
     let help = place.run(&["identity", "estimate", "--help"]).code(0);

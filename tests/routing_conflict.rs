@@ -35,11 +35,9 @@ use prospera::ssot::conflict::{
     Class, ConflictCause, ConflictDetected, came_between, classify, classify_with,
 };
 use prospera::ssot::memory::MemoryStore;
-use prospera::ssot::record::{Draft, Record, RecordKind, StreamId, StreamKind};
-use prospera::ssot::store::{
-    AppendError, Batch, Committed, Durability, Store, StoreError, Stored,
-};
 use prospera::ssot::record::Head;
+use prospera::ssot::record::{Draft, Record, RecordKind, StreamId, StreamKind};
+use prospera::ssot::store::{AppendError, Batch, Committed, Durability, Store, StoreError, Stored};
 use prospera::ssot::verify::verify;
 use prospera::verdict::{ReasonCode, Verdict};
 use world::{TestDesk, TestRouter, World, fact, name, operator, records, why};
@@ -469,20 +467,28 @@ fn commuting_appends_lead_to_the_same_states_in_either_order() {
                 conflicting += 1;
                 continue;
             }
-            let [forwards, backwards] = [[&theirs_did, &we_did], [&we_did, &theirs_did]].map(|order| {
-                let store = copy();
-                order.into_iter().for_each(|batches| replant(&*store, batches));
-                verify(&*store, |_| {}).unwrap();
-                known(&world, &world.router(store))
-            });
+            let [forwards, backwards] =
+                [[&theirs_did, &we_did], [&we_did, &theirs_did]].map(|order| {
+                    let store = copy();
+                    order.into_iter().for_each(|batches| replant(&*store, batches));
+                    verify(&*store, |_| {}).unwrap();
+                    known(&world, &world.router(store))
+                });
             assert_eq!(forwards, backwards, "{one}, then {other}");
             commuting.push((one, other));
         }
     }
-    for pair in [("shop", "baker"), ("shop", "route"), ("open s-2", "open s-3"), ("open s-2", "route")] {
+    for pair in
+        [("shop", "baker"), ("shop", "route"), ("open s-2", "open s-3"), ("open s-2", "route")]
+    {
         assert!(commuting.contains(&pair), "{pair:?} should commute: {commuting:?}");
     }
-    for pair in [("shop", "shop again"), ("suspend", "route"), ("route", "refused"), ("suspend", "escalate")] {
+    for pair in [
+        ("shop", "shop again"),
+        ("suspend", "route"),
+        ("route", "refused"),
+        ("suspend", "escalate"),
+    ] {
         assert!(!commuting.contains(&pair), "{pair:?} should conflict");
     }
     assert!(commuting.len() >= 16 && conflicting >= 16, "{} {conflicting}", commuting.len());

@@ -157,10 +157,8 @@ fn asm2_8_1_a_stolen_subject_is_held() {
     assert_eq!(*last.cause(), Cause::Hold(HoldTrigger::IdentityInconsistency));
     let before = world.effects.count();
     let routed = router.route(&mut desk, world.intent("stolen", "note.add")).unwrap();
-    assert_eq!(routed.verdict, Verdict::Defer, "{:?}", world::why(&routed.evidence));
-    assert!(routed.evidence.trace.iter().any(|entry| {
-        entry.reasons.iter().any(|reason| reason.code == ReasonCode::AudienceHeld)
-    }));
+    assert!(matches!(routed.verdict, Verdict::Deny | Verdict::Defer), "{:?}", routed.verdict);
+    assert!(world::why(&routed.evidence).contains(&ReasonCode::AudienceHeld));
     assert_eq!(world.effects.count(), before, "nothing was done");
     // Her own phone is familiar, and that opens nothing.
     let own = router.open(session(&world, "alice-9", "alice", HOME)).unwrap();
