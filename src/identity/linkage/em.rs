@@ -16,6 +16,7 @@
 //! | the classes change places, or the minority is taken for the matches | fewer than half of the pairs matching is an error ([`EmError::Minority`]) |
 //! | the blocking decides a field, so that agreement says nothing | fields in which a subject's sessions never differ are left out ([`crate::identity::linkage::estimate`]) |
 //! | a level that was never seen weighs infinitely much | `smoothing` adds a part of a pair to each level |
+//! | a clean log makes the prior certain, and nothing weighs against it | the prior is bounded ([`crate::identity::linkage::estimate`]) |
 //! | few pairs give a level that weighs more than a better one | such levels are pooled ([`ordered`]) |
 //!
 //! Error: a weight in the E step is off by less than 2^-47 bit for each field, its

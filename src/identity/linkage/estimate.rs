@@ -6,6 +6,11 @@
 //! | shares of values | the same sample: how many of the subjects have the value |
 //! | `m`, prior | each session with the ones before it of its subject ([`em`]) |
 //!
+//! The share of matches that is found is not taken for a prior as it is: of a log in which
+//! nothing was ever stolen it is one, to ten digits, and no evidence would weigh against it.
+//! The prior is never above what so many pairs can say (`(n + 1) / (n + 2)`, Laplace's rule
+//! of succession), nor above 0.999.
+//!
 //! A subject counts once in the sample, however many sessions it has: a device that one
 //! person uses a thousand times is not common. Pairs of one subject may be of two people,
 //! where a session was stolen; how many are is what the prior says.
@@ -39,6 +44,12 @@ const SAMPLE: usize = 2048;
 const FEWEST: u64 = 30;
 /// Fewest subjects in the sample.
 const SUBJECTS: usize = 10;
+
+/// Most that a prior is worth, whatever was found: one session in a thousand is another's.
+const SUREST: Probability = match Probability::new(999_000_000_000_000) {
+    Some(surest) => surest,
+    None => Probability::ZERO,
+};
 
 /// With how many sessions the model compares a new one.
 const SESSIONS: usize = 32;
@@ -182,7 +193,7 @@ impl Estimator {
         }
         let linkage = LinkageBuilder {
             version,
-            prior: fit.prior,
+            prior: believed(fit.prior, pairs),
             sessions: SESSIONS,
             hold_below: Weight::from_millibits(HOLD_BELOW),
             escalate_below: Some(Weight::from_millibits(ESCALATE_BELOW)),
@@ -221,6 +232,13 @@ fn whole(mut m: Vec<Probability>) -> Vec<Probability> {
         *best = Probability::new(units).unwrap_or(Probability::ONE);
     }
     m
+}
+
+/// The prior that a share of matches among so many pairs is worth.
+fn believed(found: Probability, pairs: u64) -> Probability {
+    let most = u128::from(pairs);
+    let most = Probability::from_parts(most + 1, most + 2).min(SUREST);
+    found.min(most)
 }
 
 /// Whether there is anything in which two sessions differ.

@@ -354,6 +354,16 @@ fn a_model_is_estimated_from_sessions() {
     assert!(score.standing().is_low(), "{score}");
 }
 
+/// Nothing was stolen in this log, and still a session can be told to be.
+#[test]
+fn a_clean_log_makes_nobody_sure() {
+    let estimate = people(7, 0).finish(name("1")).unwrap();
+    assert_eq!(estimate.linkage.parts().prior, Probability::from_parts(999, 1000));
+    let earlier = [session("s-0", "p-1", "phone-1", "AS1/1", 9)];
+    let thief = session("s-5", "p-1", "elsewhere", "AS9/9", 22);
+    assert!(estimate.linkage.score(&thief, &earlier).standing().is_low());
+}
+
 #[test]
 fn too_little_is_refused() {
     let mut few = Estimator::new(1);

@@ -11,6 +11,8 @@
 //!
 //! INVARIANT (D-53): nothing here is asked for whether something is allowed. A score adds
 //! causes to an assessment, or nothing.
+//!
+//! Requirements: PLAN-8.3, ASM2-8.1, ASM2-7.5, D-53.
 
 use alloc::vec::Vec;
 
