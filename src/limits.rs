@@ -37,6 +37,10 @@
 //! | [`SESSION_OUTCOMES`] | outcomes remembered | the oldest makes room | what an agent still refers to |
 //! | [`SESSION_SOURCES`] | sources in a session's label | named together as one | each route compares them |
 //! | [`PROGRESS_ENTRIES`] | outcomes in a session's progress | the oldest makes room | beyond any template |
+//! | [`SEGMENT_RECORDS`] | records of one packed segment | packed into several; refused when read | its index is held in memory |
+//! | [`SEGMENT_BLOCK_RECORDS`] | records of one block | as the bound | reading one record unpacks its block |
+//! | [`SEGMENT_FRAME_BYTES`] | bytes of a frame, unpacked | refused | a block has a megabyte, and its last route the largest intent, objective and output |
+//! | [`DICTIONARY_BYTES`] | bytes of a dictionary | refused | zstd's own default is a tenth |
 //! | [`SNAPSHOT_RECORDS`] | records of a stream | a snapshot of its state is due | reading so many takes a millisecond, and a snapshot is a hundredth of them |
 //! | [`SHOWN_CHARS`] | characters of a value shown to an approver | cut, and says how much | a screen |
 //!
@@ -115,6 +119,14 @@ pub const SESSION_OUTCOMES: usize = 32;
 pub const SESSION_SOURCES: usize = 256;
 /// Most outcomes kept for one session's progress.
 pub const PROGRESS_ENTRIES: usize = 64;
+/// Most records of one packed segment.
+pub const SEGMENT_RECORDS: usize = 1 << 20;
+/// Most records of one block of a segment.
+pub const SEGMENT_BLOCK_RECORDS: usize = 1024;
+/// Largest frame of a segment, unpacked, in bytes; and its largest index.
+pub const SEGMENT_FRAME_BYTES: usize = 8 << 20;
+/// Largest dictionary that segments are read with, in bytes.
+pub const DICTIONARY_BYTES: usize = 1 << 20;
 /// After so many records of a stream a snapshot of its state is due.
 pub const SNAPSHOT_RECORDS: u64 = 512;
 /// Longest value shown to an approver in full, in characters.

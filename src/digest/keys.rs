@@ -115,6 +115,8 @@ pub(super) const CONTEXT_KEYS: [ContextKey; COUNT] = [
         32, 197, 236, 208, 213, 66, 142, 153, 92, 111, 22, 120, 219, 84, 29, 251, 89, 77, 235, 127,
         193, 12, 219, 73, 60, 224, 0, 211, 15, 93, 175, 128,
     ],
+    // prospera 2026 ssot segment v1
+    [0; 32],
 ];
 
-const COUNT: usize = 22;
+const COUNT: usize = 23;
