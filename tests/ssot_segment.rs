@@ -49,7 +49,7 @@ fn world(routes: usize) -> World {
         let mut request = request(kind, &[(argument, name)]).unwrap();
         request.subject = desk.session().subject().clone();
         request.session = desk.session().id().clone();
-        request.objective = Objective::new(format!("Please do what number {} says.", number / 4));
+        request.objective = Objective::new(&format!("Please do what number {} says.", number / 4));
         let intent = world.catalogue.intent(request).unwrap();
         let _routed = world.router.route(desk, Submission::Intent(intent)).unwrap();
         world.clock.advance_millis(137);

@@ -16,6 +16,7 @@ mod init;
 mod out;
 mod records;
 mod route;
+mod segment;
 mod settle;
 mod show;
 mod store;

@@ -129,7 +129,7 @@ pub fn pack<S: Store + ?Sized>(
         move |source| SegmentError::File { what: "write", place, source }
     };
     fs::create_dir_all(folder).map_err(write(folder))?;
-    let mut before = Segments::open(folder, super::Bare)?.continues()?;
+    let mut before = Segments::open(folder, super::Bare)?.continues(shape)?;
     for (_, bytes) in dictionaries.iter() {
         let place = read::dictionary_place(folder, &Dictionaries::digest(bytes));
         if !place.exists() {

@@ -178,7 +178,7 @@ impl Segments {
     }
 
     /// Where the next segment goes on.
-    pub(super) fn continues(&self) -> Result<Before, SegmentError> {
+    pub(super) fn continues(&self, shape: &dyn Shape) -> Result<Before, SegmentError> {
         let mut before = Before::nothing();
         let Some(part) = self.parts.last() else { return Ok(before) };
         // The tree before is in the segment's head; what is behind it, in its records.
@@ -187,10 +187,8 @@ impl Segments {
         let levels = (0..64_u8).rev().filter(|level| head.first >> level & 1 == 1);
         before.edge = levels.zip(head.tree_before.iter().copied()).collect();
         before.tree = tree;
-        let shape_free = &part.place;
-        for digest in part.digests(self.shape.as_ref()).map_err(|bad| damaged(shape_free, &bad))? {
-            before.push(&digest);
-        }
+        let digests = part.digests(shape).map_err(|bad| damaged(&part.place, &bad))?;
+        digests.iter().for_each(|digest| before.push(digest));
         if before.tree.root() != head.root {
             let what = Bad::What("its tree is not that of its records");
             return Err(damaged(&part.place, &what));
