@@ -41,6 +41,9 @@
 //! | [`SEGMENT_BLOCK_RECORDS`] | records of one block | as the bound | reading one record unpacks its block |
 //! | [`SEGMENT_FRAME_BYTES`] | bytes of a frame, unpacked | refused | a block has a megabyte, and its last route the largest intent, objective and output |
 //! | [`DICTIONARY_BYTES`] | bytes of a dictionary | refused | zstd's own default is a tenth |
+//! | [`SEGMENT_BLOCK_BYTES`] | bytes of a block's records and payloads | the block closes | as [`SEGMENT_BLOCK_RECORDS`] |
+//! | [`SNAPSHOT_BYTES`] | bytes of a snapshot's state | none is written, the one before counts | half a record; usually a hundredth of it |
+//! | [`PROFILE_COUNTED`] | sum of counts in a profile that is read | refused | what stays within 32 bits, counted on |
 //! | [`SNAPSHOT_RECORDS`] | records of a stream | a snapshot of its state is due | reading so many takes a millisecond, and a snapshot is a hundredth of them |
 //! | [`SHOWN_CHARS`] | characters of a value shown to an approver | cut, and says how much | a screen |
 //!
@@ -127,6 +130,12 @@ pub const SEGMENT_BLOCK_RECORDS: usize = 1024;
 pub const SEGMENT_FRAME_BYTES: usize = 8 << 20;
 /// Largest dictionary that segments are read with, in bytes.
 pub const DICTIONARY_BYTES: usize = 1 << 20;
+/// From so many bytes of records and payloads on a block of a segment closes.
+pub const SEGMENT_BLOCK_BYTES: usize = 1 << 20;
+/// Largest state that a snapshot holds, in bytes.
+pub const SNAPSHOT_BYTES: usize = RECORD_BYTES / 2;
+/// Largest sum of counts in a profile that is read from bytes.
+pub const PROFILE_COUNTED: u32 = 1 << 28;
 /// After so many records of a stream a snapshot of its state is due.
 pub const SNAPSHOT_RECORDS: u64 = 512;
 /// Longest value shown to an approver in full, in characters.

@@ -19,14 +19,12 @@ use prospera::digest::{Digest, Domain};
 use prospera::encode::Encode as _;
 use prospera::id::{SubjectId, Subsystem};
 use prospera::limits::SNAPSHOT_RECORDS;
-use prospera::risk::Risk;
 use prospera::ssot::memory::MemoryStore;
 use prospera::ssot::record::{Draft, Head, Record, RecordKind, StreamId, StreamKind};
 use prospera::ssot::snapshot::{is_slot, last_snapshot};
 use prospera::ssot::store::{Batch, Store};
 use prospera::ssot::verify::{replay, replay_from, verify};
 use prospera::time::Timestamp;
-use prospera::verdict::{EnvelopeDecision, EnvelopeVerdict};
 
 fn subject() -> SubjectId {
     "alice".parse().unwrap()
@@ -183,38 +181,6 @@ fn a_lying_snapshot_of_an_audience_is_named_by_a_full_replay() {
     assert_eq!(error.problem, ReplayProblem::Slot);
     let bob = Restore::from_snapshot("bob".parse().unwrap(), &record).unwrap_err();
     assert!(matches!(bob.problem, ReplayProblem::Stream { .. }), "{bob}");
-}
-
-/// What the library itself writes has its snapshots where they belong, in the same commit.
-#[test]
-fn changes_bring_their_snapshots_along() {
-    let store = MemoryStore::new();
-    let mut audience = AnyAudience::replay(subject(), &[]).unwrap();
-    let verdict = EnvelopeVerdict::new(EnvelopeDecision::Block, Digest::ZERO);
-    let most = 3 * SNAPSHOT_RECORDS;
-    let mut commits = 0;
-    while audience.head().length() < most {
-        let change = audience.blocked(&verdict, Risk::ZERO, None).unwrap();
-        let mut batch =
-            Batch::new(Timestamp::from_millis(1)).expect(stream(), change.expected_head());
-        for draft in change.drafts(Subsystem::Safety) {
-            batch = batch.append(draft);
-        }
-        let committed = store.append(&batch).unwrap();
-        audience = change.confirm(&committed.records).unwrap();
-        commits += 1;
-    }
-    let snapshots: Vec<u64> = store
-        .read(0, usize::MAX)
-        .unwrap()
-        .iter()
-        .map(|stored| Record::decode_sealed(&stored.bytes).unwrap())
-        .filter(|record| record.kind() == RecordKind::Snapshot)
-        .map(|record| record.sequence())
-        .collect();
-    assert_eq!(snapshots, [SNAPSHOT_RECORDS, 2 * SNAPSHOT_RECORDS]);
-    assert_eq!(commits, store.len().unwrap() - 2, "none has a commit of its own");
-    assert_eq!(shown(&swift(&store).0), shown(&audience));
 }
 
 /// Restoring reads what is behind the last snapshot: the same for a long lineage as for a

@@ -16,7 +16,7 @@ use super::shape::{Mark, PayloadOf};
 use super::zip::{Unzipper, Zipper};
 use super::{Dictionaries, SegmentError, Shape};
 use crate::digest::Digest;
-use crate::limits::{SEGMENT_BLOCK_RECORDS, SEGMENT_RECORDS};
+use crate::limits::{SEGMENT_BLOCK_BYTES, SEGMENT_BLOCK_RECORDS, SEGMENT_RECORDS};
 use crate::ssot::class::{ClassRules, StateClass};
 use crate::ssot::merkle::{Frontier, Hash, Sha256, TreeHash as _};
 use crate::ssot::record::{Record, StreamId};
@@ -76,9 +76,6 @@ pub struct Packed {
     /// Digests that are written as they are.
     pub opaque: u64,
 }
-
-/// A block closes when its records and payloads come to so many bytes.
-const BLOCK_BYTES: usize = 1 << 20;
 
 /// How many records are read at a time.
 const PIECE: usize = 256;
@@ -393,7 +390,7 @@ impl<'a> Stretch<'a> {
         let mut held: HashMap<(Digest, PayloadOf), u64> = HashMap::new();
         let mut bytes = 0;
         for record in self.records.iter().skip(begin).take(most) {
-            if bytes >= BLOCK_BYTES {
+            if bytes >= SEGMENT_BLOCK_BYTES {
                 break;
             }
             let here = cut.end;
