@@ -7,8 +7,12 @@
 //! - [`class`]: what kind of state a record is; [`snapshot`]: states kept in their streams
 //! - `segment` (feature `compress`): closed parts of a log, packed
 //! - [`merkle`]: the tree over the log, its root and its proofs
+//! - `note`, `checkpoint` (feature `notes`): what a log signs, whose word is taken for it, and
+//!   what a log can be caught at
 //! - [`ledger`]: receipts; [`verify`]: the whole log, or one stream, checked
 
+#[cfg(feature = "notes")]
+pub mod checkpoint;
 pub mod class;
 #[cfg(feature = "std")]
 pub mod conformance;
@@ -20,6 +24,8 @@ mod log;
 #[cfg(feature = "std")]
 pub mod memory;
 pub mod merkle;
+#[cfg(feature = "notes")]
+pub mod note;
 pub mod plan;
 pub mod record;
 #[cfg(feature = "redb")]
