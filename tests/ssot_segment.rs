@@ -24,6 +24,7 @@ use prospera::ssot::segment::{
 };
 use prospera::ssot::store::{AppendError, Batch, Store, Stretch};
 use prospera::ssot::verify::verify;
+use prospera::testing::properties::segment_bytes;
 use prospera::testing::world::{Setup, World, request};
 use prospera::time::Timestamp;
 use prospera::value::Value;
@@ -413,5 +414,56 @@ fn copy(from: &impl Store, to: &MemoryStore, records: u64) {
         }
         let batch = batch.append(record.to_draft());
         heads.insert(stream, to.append(&batch).unwrap().records[0].head());
+    }
+}
+
+/// The index and the first block of a segment, as `segment_bytes` takes them.
+fn parts(folder: &Path) -> [Vec<u8>; 2] {
+    let bytes = fs::read(folder.join("segment-00000000000000000000.pseg")).unwrap();
+    let end = &bytes[bytes.len() - 52..];
+    let at = usize::try_from(u64::from_le_bytes(end[..8].try_into().unwrap())).unwrap();
+    let mut index = vec![0];
+    index.extend(u32::try_from(at).unwrap().to_le_bytes());
+    index.extend(&bytes[at..bytes.len() - 52]);
+    // The first block has 16 records.
+    let mut block = vec![16];
+    block.extend(&bytes[..at]);
+    [index, block]
+}
+
+/// Whatever became of a segment's bytes, reading them ends, and gives records or nothing.
+#[test]
+fn bytes_that_changed_are_read_without_harm() {
+    let world = world(12);
+    let folder = tempfile::tempdir().unwrap();
+    let first = MemoryStore::new();
+    copy(world.router.store(), &first, 16);
+    let (rules, none) = (ClassRules::DEFAULT, Dictionaries::none());
+    let options = Options { block_records: 16, ..SMALL };
+    pack(&first, folder.path(), &Bodies::default(), &rules, &none, &options).unwrap();
+    let sound = parts(folder.path());
+    let mut seed = 0x9e37_79b9_7f4a_7c15_u64;
+    let mut next = move || {
+        seed ^= seed << 13;
+        seed ^= seed >> 7;
+        seed ^= seed << 17;
+        usize::try_from(seed >> 8).unwrap()
+    };
+    for (bytes, name) in sound.iter().zip(["index", "block"]) {
+        assert!(segment_bytes(bytes).unwrap(), "the {name} as it was written");
+        if let Ok(place) = std::env::var("PROSPERA_SEEDS") {
+            fs::write(Path::new(&place).join(format!("seed-{name}")), bytes).unwrap();
+        }
+        let mut read = 0;
+        for _ in 0..4000 {
+            let mut bytes = bytes.clone();
+            for _ in 0..=next() % 3 {
+                let at = 1 + next() % (bytes.len() - 1);
+                bytes[at] = [0, 1, 0x7f, 0x80, 0xff, bytes[at] ^ 1][next() % 6];
+            }
+            bytes.truncate(bytes.len() - next() % 3 * (next() % 40));
+            read += usize::from(segment_bytes(&bytes).unwrap());
+        }
+        println!("{name}: {read} of 4000 were read");
     }
 }

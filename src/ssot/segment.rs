@@ -228,3 +228,38 @@ impl Bad {
 const fn bad<T>(what: &'static str) -> Result<T, Bad> {
     Err(Bad::What(what))
 }
+
+/// Reads bytes as an index (after a byte 0) or as a block (after any other), digests not
+/// asked for: what a fuzzer reaches no other way. Whether they are one; a record of a block
+/// that is not the record of its own bytes is an error.
+///
+/// # Errors
+/// The index of such a record.
+#[doc(hidden)]
+pub fn read_any(bytes: &[u8], shape: &dyn Shape) -> Result<bool, u64> {
+    use crate::ssot::record::{Record, StreamId, StreamKind};
+    let Some((what, bytes)) = bytes.split_first() else { return Ok(false) };
+    let Ok(unzip) = zip::Unzipper::new(&Dictionaries::none()) else { return Ok(false) };
+    if *what == 0 {
+        let Some((end, bytes)) = bytes.split_first_chunk() else { return Ok(false) };
+        let end = u64::from(u32::from_le_bytes(*end));
+        return Ok(index::Index::read(bytes, end, |b, size| unzip.unzip(None, b, size)).is_ok());
+    }
+    let row = |number: u32| {
+        let name = crate::id::Name::new(&format!("s-{number}")).ok()?;
+        let id = StreamId::new(StreamKind::Routing, name);
+        Some(index::StreamRow { id, sequence: 0, positions: Vec::from([number]) })
+    };
+    let streams: Vec<_> = (0..64).filter_map(row).collect();
+    let table = [Digest::ZERO; 64];
+    let (streams, table, unzip) = (&*streams, &table[..], &unzip);
+    let count = usize::from(*what);
+    let with = block::With { first: 0, count, streams, table, shape, unzip };
+    let Ok(block) = block::read(bytes, &with) else { return Ok(false) };
+    for record in &block.records {
+        if Record::decode_sealed(record.bytes()).as_ref() != Ok(record) {
+            return Err(record.index());
+        }
+    }
+    Ok(true)
+}
