@@ -6,6 +6,7 @@
 #![expect(
     dead_code,
     clippy::unwrap_used,
+    clippy::indexing_slicing,
     reason = "helpers that other command line tests share; a test fails by panicking"
 )]
 

@@ -210,7 +210,8 @@ const fn rule(class: StateClass) -> ClassRule {
     }
 }
 
-const DAY_MILLIS: u64 = 86_400_000;
+/// A day in milliseconds.
+const DAY: u64 = 86_400_000;
 
 /// A rule that would be looser than the default, or does not fit its class.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -319,13 +320,13 @@ impl ClassRules {
     /// Whether a payload of this class, named by a record of this time, is past its life.
     pub fn is_expired(&self, class: StateClass, written: Timestamp, now: Timestamp) -> bool {
         let days = self.of(class).retention.payload_days;
-        days.is_some_and(|days| now.since(written) >= u64::from(days) * DAY_MILLIS)
+        days.is_some_and(|days| now.since(written) >= u64::from(days) * DAY)
     }
 
     /// Whether a record of this kind and time may leave the live store.
     pub fn is_cold(&self, kind: RecordKind, written: Timestamp, now: Timestamp) -> bool {
         let days = self.of(StateClass::of(kind)).retention.cold_days;
-        now.since(written) >= u64::from(days) * DAY_MILLIS
+        now.since(written) >= u64::from(days) * DAY
     }
 
     /// The rules that differ from the default, as a policy set pins them.
@@ -428,8 +429,8 @@ mod tests {
     #[test]
     fn payloads_expire_on_their_day_and_records_cool_on_theirs() {
         let rules = ClassRules::DEFAULT;
-        let day = |days: u64| Timestamp::from_millis(days * DAY_MILLIS);
-        let before = Timestamp::from_millis(90 * DAY_MILLIS - 1);
+        let day = |days: u64| Timestamp::from_millis(days * DAY);
+        let before = Timestamp::from_millis(90 * DAY - 1);
         assert!(!rules.is_expired(StateClass::Execution, day(0), before));
         assert!(rules.is_expired(StateClass::Execution, day(0), day(90)));
         assert!(

@@ -247,13 +247,10 @@ fn against(
         Relation::ByContent => touches(record, draft),
         Relation::Conflicts => true,
     };
-    match batch.drafts().iter().find(conflicts) {
-        Some(draft) => (Class::Conflicting, draft.kind()),
-        None => {
-            let first = batch.drafts().first().map_or(record.kind(), Draft::kind);
-            (Class::Commuting, first)
-        }
+    if let Some(draft) = batch.drafts().iter().find(conflicts) {
+        return (Class::Conflicting, draft.kind());
     }
+    (Class::Commuting, batch.drafts().first().map_or(record.kind(), Draft::kind))
 }
 
 /// The records that came to the streams a batch expects behind the heads it expects, in the

@@ -437,6 +437,11 @@ impl Record {
         Head { length: self.sequence.saturating_add(1), digest: self.digest }
     }
 
+    /// What it was sealed from.
+    pub fn to_draft(&self) -> Draft {
+        Draft::new(self.stream.clone(), self.kind, self.source, self.body().into())
+    }
+
     /// The body read as a value.
     ///
     /// # Errors

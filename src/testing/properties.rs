@@ -33,6 +33,8 @@ pub use bytes::{FileKind, files_load_soundly, json_agrees, routes_from_bytes};
 pub use log::{Mutation, mutations_are_found};
 pub use many::{many_from_bytes, many_is_one_by_one};
 pub use route::{Step, route_is_sound, routes_are_sound, script_is_sound};
+#[cfg(feature = "compress")]
+pub use segment::segment_bytes;
 #[cfg(feature = "jwt")]
 pub use token::{TokenProbe, tokens_expire};
 
@@ -41,6 +43,8 @@ mod bytes;
 mod log;
 mod many;
 mod route;
+#[cfg(feature = "compress")]
+mod segment;
 #[cfg(feature = "jwt")]
 mod token;
 

@@ -43,7 +43,14 @@ enum Command {
         store: PathBuf,
         /// The folder; it must be empty or not exist.
         folder: PathBuf,
+        /// Leaves out the bytes of records that are more sensitive than this. Default:
+        /// nothing is left out.
+        #[arg(long, value_enum, value_name = "SENSITIVITY")]
+        up_to: Option<UpTo>,
     },
+    /// Packs closed parts of a log, unpacks them, verifies them.
+    #[command(subcommand)]
+    Segment(crate::segment::SegmentCommand),
     /// Checks a Routing Table.
     #[command(subcommand)]
     Table(TableCommand),
@@ -103,6 +110,17 @@ pub(crate) enum Format {
     Text,
     /// For machines: one JSON object a line.
     Json,
+}
+
+/// For whom an export is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum UpTo {
+    /// Anybody.
+    Public,
+    /// The organisation.
+    Internal,
+    /// Who may see personal data.
+    Personal,
 }
 
 /// What routes are counted by.
@@ -271,7 +289,10 @@ impl Arguments {
             Command::Audience(args) => crate::audience::run(&args, out),
             Command::Approve(args) => crate::approve::run(&args, out),
             Command::Settle(args) => crate::settle::run(&args, out),
-            Command::Export { store, folder } => crate::export::run(&store, &folder, out),
+            Command::Export { store, folder, up_to } => {
+                crate::export::run(&store, &folder, up_to, out)
+            }
+            Command::Segment(command) => crate::segment::run(&command, out),
             Command::Table(TableCommand::Check { file }) => crate::check::table(&file, out),
             Command::Policy(PolicyCommand::Check { folder }) => crate::check::policy(&folder, out),
             Command::Identity(IdentityCommand::Score(args)) => crate::identity::score(&args, out),

@@ -17,6 +17,7 @@ mod init;
 mod out;
 mod records;
 mod route;
+mod segment;
 mod settle;
 mod show;
 mod store;

@@ -118,14 +118,14 @@ impl Patterns {
     fn count(
         &self,
         smoothing: Probability,
-        matches: impl Fn(&[u8]) -> Probability,
+        part: impl Fn(&[u8]) -> Probability,
     ) -> (Vec<Vec<Probability>>, Probability) {
         let smoothing = u128::from(smoothing.units());
         let mut sums: Vec<Vec<u128>> =
             self.levels.iter().map(|levels| alloc::vec![smoothing; *levels]).collect();
         let mut matched: u128 = 0;
         for (pattern, count) in self.iter() {
-            let weight = u128::from(count) * u128::from(matches(pattern).units());
+            let weight = u128::from(count) * u128::from(part(pattern).units());
             matched += weight;
             for (level, sums) in pattern.iter().zip(&mut sums) {
                 if let Some(sum) = sums.get_mut(usize::from(*level)) {

@@ -60,13 +60,13 @@ impl<E: Engines, S: Store, C: Clock> Router<E, S, C> {
         );
         for attempt in 1.. {
             // Scored against exactly the sessions that the commit expects.
-            let (sessions, score) = self.scored(&session, &streams)?;
+            let (sessions, scored) = self.scored(&session, &streams)?;
             let mut batch = Batch::new(self.clock.now())
                 .expect(streams.session.clone(), Head::EMPTY)
                 .expect(streams.subject.clone(), sessions)
                 .append(opening.clone());
-            if let Some(score) = score {
-                batch.push_draft(score);
+            if let Some(scored) = scored {
+                batch.push_draft(scored);
             }
             let batch = batch.append(linked.clone());
             match self.ledger.commit(batch) {

@@ -185,7 +185,7 @@ fn a_snapshot_of_other_rules_is_not_used() {
     let mut setup = Setup::sample().unwrap();
     setup.modeling.behaviour.forget_at = 64;
     let (engines, rules, _) = setup.into_parts().unwrap();
-    let clock = SharedClock::new(BEGIN);
+    let clock = world.clock.clone();
     let governor = world.governor("greta", "g").unwrap();
     let store = rewritten(world.router.store(), |_| None);
     let other = Router::adopt(engines, rules, store, clock, &governor).unwrap();
