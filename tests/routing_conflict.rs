@@ -470,8 +470,8 @@ fn commuting_appends_lead_to_the_same_states_in_either_order() {
                 [[&theirs_did, &we_did], [&we_did, &theirs_did]].map(|order| {
                     let store = copy();
                     for batches in order {
-                    replant(&*store, batches);
-                }
+                        replant(&*store, batches);
+                    }
                     verify(&*store, |_| {}).unwrap();
                     known(&world, &world.router(store))
                 });

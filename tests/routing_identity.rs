@@ -5,6 +5,7 @@
 #![cfg(feature = "files")]
 #![expect(
     clippy::unwrap_used,
+    clippy::similar_names,
     clippy::indexing_slicing,
     reason = "the helpers of tests, too, may end a test"
 )]

@@ -35,14 +35,14 @@ pub(crate) fn score(args: &ScoreArgs, out: &mut Out) -> Result<ExitCode, Failure
     };
     let mut low = 0_u64;
     for (place, session) in sessions.iter().enumerate() {
-        let score = match &model {
+        let found = match &model {
             Some(model) => Some(model.score(session, sessions.iter().take(place))),
             None => recorded(&store, session)?,
         };
-        match score {
-            Some(score) => {
-                low += u64::from(score.standing().is_low());
-                out.line(score)?;
+        match found {
+            Some(found) => {
+                low += u64::from(found.standing().is_low());
+                out.line(found)?;
             }
             None => out.line(format!(
                 "session `{}`: not scored; the policy had no linkage.toml",
