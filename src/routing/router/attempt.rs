@@ -189,11 +189,11 @@ impl<E: Engines, S: Store, C: Clock> Router<E, S, C> {
         for (place, head) in heads.into_iter().enumerate() {
             batch.expect_at(place, head);
         }
-        for draft in moving.drafts(Subsystem::Safety) {
-            batch.push_draft(draft);
-        }
         for conflict in &contested {
             batch.push_draft(contested::draft(conflict, streams));
+        }
+        for draft in moving.drafts(Subsystem::Safety) {
+            batch.push_draft(draft);
         }
         match result {
             Err(stop) => {

@@ -64,11 +64,11 @@ impl<E: Engines, S: Store, C: Clock> Router<E, S, C> {
             let mut batch = Batch::new(self.clock.now())
                 .expect(streams.session.clone(), Head::EMPTY)
                 .expect(streams.subject.clone(), sessions)
-                .append(opening.clone());
+                .append(opening.clone())
+                .append(linked.clone());
             if let Some(scored) = scored {
                 batch.push_draft(scored);
             }
-            let batch = batch.append(linked.clone());
             match self.ledger.commit(batch) {
                 Ok(_opened) => break,
                 // Another session of the subject was opened meanwhile; or this one was.
