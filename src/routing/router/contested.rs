@@ -52,9 +52,12 @@ impl<E: Engines, S: Store, C: Clock> Router<E, S, C> {
         let came = came_between(self.store(), batch)?;
         let found = classify_with(batch, &came, |record, draft| touches(record, draft, intent));
         let cause = cause(batch, &came, &found);
-        // Each attempt adds one, and a desk gives up after so many.
+        let conflict = ConflictDetected::new(batch, found, cause);
+        // A desk gives up after so many attempts; beyond, the gravest are kept.
         if pads.contested.len() < super::ATTEMPTS as usize {
-            pads.contested.push(ConflictDetected::new(batch, found, cause));
+            pads.contested.push(conflict);
+        } else if let Some(milder) = pads.contested.iter_mut().find(|kept| kept.cause < cause) {
+            *milder = conflict;
         }
         Ok(())
     }
