@@ -22,14 +22,12 @@ use alloc::vec::Vec;
 use crate::encode::{Decode as _, DecodeError, Reader, Writer};
 use crate::governance::{GovernanceDecision, Matter};
 use crate::id::KindId;
+use crate::limits::SNAPSHOT_BYTES;
 use crate::modeling::ModelingEngine;
 use crate::routing::desk::Live;
 use crate::ssot::record::{Head, StreamKind};
 use crate::ssot::snapshot;
 use crate::verdict::Consensus;
-
-/// No snapshot larger than this is written: the one before counts then.
-const MOST_BYTES: usize = crate::limits::RECORD_BYTES / 2;
 
 /// The body of a snapshot of this state; `None` where the engine keeps no profiles, a route
 /// is open, or the state is too large for a record.
@@ -55,7 +53,7 @@ where
     }
     out.value(&live.progress).value(&live.short_term);
     let bytes = out.as_bytes();
-    (bytes.len() <= MOST_BYTES).then(|| snapshot::body(StreamKind::Routing, bytes))
+    (bytes.len() <= SNAPSHOT_BYTES).then(|| snapshot::body(StreamKind::Routing, bytes))
 }
 
 /// Whether a decision can still be used by a route, once.
@@ -86,7 +84,10 @@ pub(in crate::routing) struct Saved<P> {
 impl<P> Saved<P> {
     /// Reads a snapshot's body. `None` when it was counted by other rules than the engine
     /// has now: the state is then made from all routes.
-    pub(in crate::routing) fn read<M>(modeling: &M, body: &[u8]) -> Result<Option<Self>, DecodeError>
+    pub(in crate::routing) fn read<M>(
+        modeling: &M,
+        body: &[u8],
+    ) -> Result<Option<Self>, DecodeError>
     where
         M: ModelingEngine<Profile = P> + ?Sized,
     {

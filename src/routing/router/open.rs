@@ -5,12 +5,11 @@ use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
 use super::history::{Earlier, Walk, Walked, each_earlier};
+use super::linked::{causes, releases};
 use super::mandate::{Moving, authority, take};
 use super::{ATTEMPTS, Profile, Router, RouterError, read};
 use crate::audience::any::{AnyAudience, Carried, Restore, Support};
-use crate::audience::causes::{
-    ConstitutionalViolation, DowngradeCauses, EscalationTriggers, HoldTriggers, Restriction,
-};
+use crate::audience::causes::{ConstitutionalViolation, DowngradeCauses, Restriction};
 use crate::audience::evaluate::{Assessment, Move, evaluate};
 use crate::audience::evidence::At;
 use crate::audience::gate::Verdicts;
@@ -60,11 +59,16 @@ impl<E: Engines, S: Store, C: Clock> Router<E, S, C> {
             opening.body().to_vec(),
         );
         for attempt in 1.. {
-            let batch = Batch::new(self.clock.now())
+            // Scored against exactly the sessions that the commit expects.
+            let (sessions, scored) = self.scored(&session, &streams)?;
+            let mut batch = Batch::new(self.clock.now())
                 .expect(streams.session.clone(), Head::EMPTY)
-                .expect(streams.subject.clone(), store.head(&streams.subject)?)
+                .expect(streams.subject.clone(), sessions)
                 .append(opening.clone())
                 .append(linked.clone());
+            if let Some(scored) = scored {
+                batch.push_draft(scored);
+            }
             match self.ledger.commit(batch) {
                 Ok(_opened) => break,
                 // Another session of the subject was opened meanwhile; or this one was.
@@ -162,6 +166,7 @@ impl<E: Engines, S: Store, C: Clock> Router<E, S, C> {
             }
         }
         self.catch_up(&streams, &mut live)?;
+        live.doubt = self.doubt(&streams)?;
         Ok(live)
     }
 
@@ -186,6 +191,8 @@ impl<E: Engines, S: Store, C: Clock> Router<E, S, C> {
             open: None,
             record: Conduct::default(),
             since: None,
+            torn: false,
+            doubt: None,
         }))
     }
 
@@ -306,6 +313,9 @@ impl<E: Engines, S: Store, C: Clock> Router<E, S, C> {
             let record = record?;
             live.governance = record.head();
             live.decide(&record)?;
+            if live.doubt.is_some() && releases(&record)? {
+                live.doubt = None;
+            }
         }
         let mut walk = Walk::new(store, &streams.routing, live.routing, u64::MAX)?;
         while let Some(route) = walk.route()? {
@@ -359,6 +369,7 @@ impl<E: Engines, S: Store, C: Clock> Router<E, S, C> {
             lineage_intact: true,
         });
         let observe = self.rules.matrix.verdict(class.class(), CapabilityTier::Observe);
+        let (hold, escalation) = causes(live.doubt);
         let mandated = evaluate(
             from,
             &Assessment {
@@ -368,8 +379,8 @@ impl<E: Engines, S: Store, C: Clock> Router<E, S, C> {
                 kernel: kernel.decision(),
                 class: class.class(),
                 downgrade: DowngradeCauses::NONE,
-                hold: HoldTriggers::NONE,
-                escalation: EscalationTriggers::NONE,
+                hold,
+                escalation,
                 threshold: self.rules.threshold,
                 identity_validated: session.strength() >= self.rules.validated_strength,
                 context_validated: true,
