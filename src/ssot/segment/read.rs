@@ -33,8 +33,11 @@ pub struct Segments {
     parts: Vec<Part>,
     /// Per stream the segments it is in, and its place in each one's list.
     streams: BTreeMap<StreamId, Vec<(usize, usize)>>,
-    held: Mutex<VecDeque<((usize, usize), Arc<Block>)>>,
+    held: Mutex<VecDeque<Held>>,
 }
+
+/// A block at hand: its segment, its number, and what it is.
+type Held = ((usize, usize), Arc<Block>);
 
 struct Part {
     place: PathBuf,
@@ -188,7 +191,9 @@ impl Segments {
         before.edge = levels.zip(head.tree_before.iter().copied()).collect();
         before.tree = tree;
         let digests = part.digests(shape).map_err(|bad| damaged(&part.place, &bad))?;
-        digests.iter().for_each(|digest| before.push(digest));
+        for digest in &digests {
+            before.push(digest);
+        }
         if before.tree.root() != head.root {
             let what = Bad::What("its tree is not that of its records");
             return Err(damaged(&part.place, &what));
