@@ -17,7 +17,7 @@ use super::zip::Unzipper;
 use super::{Bad, Dictionaries, SegmentError, Shape};
 use crate::digest::Digest;
 use crate::limits::DICTIONARY_BYTES;
-use crate::ssot::merkle::Hash;
+use crate::ssot::merkle::{Hash, Sha256, TreeHash as _, TreeHead};
 use crate::ssot::record::{Head, Record, StreamId};
 use crate::ssot::store::{
     AppendError, Batch, Committed, Durability, Store, StoreError, Stored, Stretch,
@@ -455,6 +455,13 @@ impl Store for Segments {
             }
         }
         Ok(None)
+    }
+
+    /// As the last segment says; [`Segments::verify`] holds it against the records.
+    fn tree_head(&self) -> Result<TreeHead, StoreError> {
+        let last = self.parts.last().map(|part| part.index.head.root);
+        let root = last.unwrap_or_else(Sha256::empty);
+        Ok(TreeHead { size: self.records(), root })
     }
 
     fn durability(&self) -> Durability {
