@@ -195,6 +195,8 @@ pub enum Domain {
     TreeNode,
     /// Part of a packed segment of a log.
     Segment,
+    /// An SSOT Integrity Matrix, or what is remembered between two of them.
+    IntegrityMatrix,
 }
 
 macro_rules! contexts {
@@ -235,6 +237,7 @@ contexts! {
     TreeLeaf => "prospera 2026 tree leaf v1",
     TreeNode => "prospera 2026 tree node v1",
     Segment => "prospera 2026 ssot segment v1",
+    IntegrityMatrix => "prospera 2026 integrity matrix v1",
 }
 
 impl Domain {

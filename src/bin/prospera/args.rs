@@ -27,6 +27,9 @@ enum Command {
     Route(RouteArgs),
     /// Verifies a whole log: exits with 1 and names the first bad record.
     Verify(StoreArg),
+    /// Checks every stream of a log by every check, as a table, a page or JSON: exits with
+    /// 1 when anything is unsound.
+    Matrix(crate::matrix::MatrixArgs),
     /// Shows one route as a readable trace of the eight layers.
     Show(ShowArgs),
     /// Shows a subject's audience: its state and how it came there. All subjects when
@@ -285,6 +288,7 @@ impl Arguments {
         match self.command {
             Command::Route(args) => crate::route::run(&args, out),
             Command::Verify(args) => crate::verify::run(&args.store, out),
+            Command::Matrix(args) => crate::matrix::run(&args, out),
             Command::Show(args) => crate::show::run(&args, out),
             Command::Audience(args) => crate::audience::run(&args, out),
             Command::Approve(args) => crate::approve::run(&args, out),

@@ -14,6 +14,7 @@ mod export;
 mod failure;
 mod identity;
 mod init;
+mod matrix;
 mod out;
 mod records;
 mod route;
