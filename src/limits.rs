@@ -37,6 +37,7 @@
 //! | [`SESSION_OUTCOMES`] | outcomes remembered | the oldest makes room | what an agent still refers to |
 //! | [`SESSION_SOURCES`] | sources in a session's label | named together as one | each route compares them |
 //! | [`PROGRESS_ENTRIES`] | outcomes in a session's progress | the oldest makes room | beyond any template |
+//! | [`HOLDER_BYTES`] | bytes of the note beside a store | the rest is not read | four short lines, written by whoever holds the store |
 //! | [`SHOWN_CHARS`] | characters of a value shown to an approver | cut, and says how much | a screen |
 //!
 //! [`Limits`] lowers those with a *, for one program or, in `router.toml`, for one policy
@@ -54,6 +55,8 @@
 
 /// Longest name (subject, session, kind, rule, module …) in bytes.
 pub const NAME_BYTES: usize = 200;
+/// Longest note beside a store that says who holds it, in bytes.
+pub const HOLDER_BYTES: usize = 1024;
 /// Largest submission in bytes.
 pub const SUBMISSION_BYTES: usize = 1 << 20;
 /// Deepest nesting of a value.

@@ -26,9 +26,36 @@
 //! redb takes an exclusive lock of the operating system on the whole file for as long as
 //! the store is open for writing, and a shared one when it is opened read-only: a
 //! writer keeps out everybody, readers keep out writers. The second to come learns
-//! [`StoreError::InUse`]. The lock goes with the process, whichever way that ends. On
+//! [`StoreError::InUse`], with who holds the store: a writer leaves a note beside it
+//! (`.holder`), which counts only while its own lock is held, so that one left by a process
+//! that was killed names nobody. The locks go with the process, whichever way that ends. On
 //! file systems without locks (some network ones) opening fails or nothing is kept
 //! out: keep the file on a local disk.
+//!
+//! # Reading while it is written
+//! An auditor in another process reads a **backup**, which the writer makes while it goes
+//! on ([`RedbStore::backup_to`]), by itself or for a [`Publisher`](publish::Publisher) that
+//! makes one now and then and whenever somebody asks for one. A backup is a closed store as
+//! of one moment: it opens read-only, verifies, exports, and its records are a prefix of the
+//! log's.
+//!
+//! redb 4.5 has a mode in which one process writes and others read the same file
+//! (`ConcurrencyMode::SingleWriter`). It is not used here, for these reasons:
+//!
+//! - It is weeks old, and its locks and those of redb 4.3 and 4.4 do not see each other: with
+//!   one old program among the readers, nothing keeps pages that are read from being
+//!   written anew.
+//! - What a reader of the tables sees lacks what only the journal has, by default up to 64
+//!   MiB and, in a log that rests, for as long as it rests. A backup has everything that was
+//!   acknowledged when it was begun.
+//! - As long as a reader's transaction lasts, no page that it may still read is used again:
+//!   an auditor who stands still lets the writer's file grow, and keeps it from being
+//!   compacted. A backup can be read for days, carried away, and checked where the
+//!   service cannot reach.
+//! - A reader needs the right to lock the live file, and so to stop its next writer.
+//!
+//! What it costs: the file is written once more. Who needs no payloads and no streams reads
+//! the published tree of the log instead, which any web server hands out.
 //!
 //! # Format 2
 //! | table | key | value |
@@ -78,14 +105,21 @@ use crate::ssot::store::{
     AppendError, Batch, Committed, Durability, Store, StoreError, Stored, Stretch,
 };
 
+mod backup;
 mod committer;
+mod compact;
+mod holder;
 mod journal;
+pub mod publish;
 mod recovery;
 mod tables;
 mod writeback;
 
+pub use backup::Backup;
 use committer::Committer;
 pub use committer::Pending;
+pub use compact::Compacted;
+use holder::Holder;
 use journal::{Media, Place};
 use tables::ReadTables;
 
@@ -158,6 +192,8 @@ pub struct RedbStore {
 /// What the store and its committer both use.
 #[derive(Debug)]
 struct Shared {
+    /// Goes before the file does, while nobody else can hold the store.
+    _holder: Option<Holder>,
     file: File,
     place: Box<str>,
     commits: AtomicU64,
@@ -208,9 +244,9 @@ impl RedbStore {
     /// As [`RedbStore::open`].
     pub fn create_with(path: impl AsRef<Path>, options: &Options) -> Result<Self, StoreError> {
         let path = path.as_ref();
-        let place = place_of(path);
-        let database = opening(&place, || options.builder().create(path))?;
-        let store = Self::prepare(database, place, Place::Beside(path.into()), options)?;
+        let shared = Shared::create(path, options)?;
+        shared.guarded(|| tables::initialize(&shared))?;
+        let store = Self::start(shared, Place::Beside(path.into()))?;
         sync_folder(path)?;
         Ok(store)
     }
@@ -232,7 +268,9 @@ impl RedbStore {
             Box::new(media(which.saturating_add(1)))
         };
         let journal = Place::On(Media(Box::new(segment)));
-        Self::prepare(database, place.into(), journal, options)
+        let shared = Shared::new(File::Writer(database), place.into(), None, options);
+        shared.guarded(|| tables::initialize(&shared))?;
+        Self::start(shared, journal)
     }
 
     /// Opens an existing store for writing. After a crash this repairs redb's own
@@ -252,37 +290,23 @@ impl RedbStore {
     /// As [`RedbStore::open`].
     pub fn open_with(path: impl AsRef<Path>, options: &Options) -> Result<Self, StoreError> {
         let path = path.as_ref();
-        let place = place_of(path);
-        let database = opening(&place, || options.builder().open(path))?;
-        let shared = Shared::new(File::Writer(database), place, options);
-        Self::start(shared, Place::Beside(path.into()))
+        Self::start(Shared::open(path, options)?, Place::Beside(path.into()))
     }
 
     /// Opens an existing store for reading only; it is not changed. A store whose writer
     /// crashed must be opened for writing once before.
     ///
     /// # Errors
-    /// As [`RedbStore::open`].
+    /// As [`RedbStore::open`], and [`StoreError::NotClosed`].
     pub fn open_read_only(path: impl AsRef<Path>) -> Result<Self, StoreError> {
         let path = path.as_ref();
         let (place, options) = (place_of(path), Options::new());
-        let database = opening(&place, || options.builder().open_read_only(path))?;
-        let shared = Arc::new(Shared::new(File::Reader(database), place, &options));
+        let database = opening(&place, || options.builder().open_read_only(path));
+        let database = File::Reader(database.map_err(|error| named(error, path))?);
+        let shared = Arc::new(Shared::new(database, place, None, &options));
         shared.check_format()?;
         recovery::ensure_closed(&shared, Place::Beside(path.into()))?;
         Ok(Self { shared, committer: None })
-    }
-
-    /// The store on a database that may be empty.
-    fn prepare(
-        database: Database,
-        place: Box<str>,
-        journal: Place,
-        options: &Options,
-    ) -> Result<Self, StoreError> {
-        let shared = Shared::new(File::Writer(database), place, options);
-        shared.guarded(|| tables::initialize(&shared))?;
-        Self::start(shared, journal)
     }
 
     fn start(shared: Shared, journal: Place) -> Result<Self, StoreError> {
@@ -531,8 +555,29 @@ impl Store for RedbStore {
 }
 
 impl Shared {
-    fn new(file: File, place: Box<str>, options: &Options) -> Self {
+    fn create(path: &Path, options: &Options) -> Result<Self, StoreError> {
+        Self::hold(path, options, |builder| builder.create(path))
+    }
+
+    fn open(path: &Path, options: &Options) -> Result<Self, StoreError> {
+        Self::hold(path, options, |builder| builder.open(path))
+    }
+
+    /// A store's file for writing, and a note beside it that says who has it.
+    fn hold(
+        path: &Path,
+        options: &Options,
+        open: impl FnOnce(&Builder) -> Result<Database, DatabaseError>,
+    ) -> Result<Self, StoreError> {
+        let place = place_of(path);
+        let database = opening(&place, || open(&options.builder()));
+        let database = File::Writer(database.map_err(|error| named(error, path))?);
+        Ok(Self::new(database, place, Holder::announce(path), options))
+    }
+
+    fn new(file: File, place: Box<str>, holder: Option<Holder>, options: &Options) -> Self {
         Self {
+            _holder: holder,
             file,
             place,
             commits: AtomicU64::new(0),
@@ -601,6 +646,14 @@ fn panicked(place: &str) -> StoreError {
     StoreError::Damaged { what: what.into() }
 }
 
+/// Says who holds a store that is in use.
+fn named(error: StoreError, path: &Path) -> StoreError {
+    match error {
+        StoreError::InUse { place, .. } => StoreError::InUse { place, holder: holder::find(path) },
+        other => other,
+    }
+}
+
 fn place_of(path: &Path) -> Box<str> {
     path.display().to_string().into()
 }
@@ -626,14 +679,12 @@ fn opening<T>(
         Ok(Ok(database)) => Ok(database),
         Ok(Err(error)) => Err(match error {
             DatabaseError::DatabaseAlreadyOpen | DatabaseError::LockProtocolMismatch => {
-                StoreError::InUse { place: place.into() }
+                StoreError::InUse { place: place.into(), holder: None }
             }
             DatabaseError::UpgradeRequired(version) => {
                 format(format!("a redb file of version {version}"))
             }
-            DatabaseError::RepairAborted => StoreError::Damaged {
-                what: format!("`{place}` was not closed, open it for writing to repair it").into(),
-            },
+            DatabaseError::RepairAborted => StoreError::NotClosed { place: place.into() },
             DatabaseError::Storage(redb::StorageError::Io(io))
                 if io.kind() == std::io::ErrorKind::InvalidData =>
             {

@@ -20,14 +20,17 @@ use crate::ssot::log::Log;
 use crate::ssot::record::{Head, StreamId, StreamKind};
 use crate::ssot::store::{StoreError, Stored, Stretch};
 
-const META: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("prospera.meta");
-const RECORDS: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("prospera.records");
-const HEADS: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("prospera.heads");
-const STREAMS: TableDefinition<'_, (&[u8], u64), u64> = TableDefinition::new("prospera.streams");
-const PAYLOADS: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("prospera.payloads");
+pub(super) const META: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("prospera.meta");
+pub(super) const RECORDS: TableDefinition<'_, u64, &[u8]> =
+    TableDefinition::new("prospera.records");
+pub(super) const HEADS: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("prospera.heads");
+pub(super) const STREAMS: TableDefinition<'_, (&[u8], u64), u64> =
+    TableDefinition::new("prospera.streams");
+pub(super) const PAYLOADS: TableDefinition<'_, &[u8], &[u8]> =
+    TableDefinition::new("prospera.payloads");
 
 const FORMAT_KEY: &str = "format";
-const NUMBER_KEY: &str = "journal";
+pub(super) const NUMBER_KEY: &str = "journal";
 
 /// The number that the store's journal carries; given to a store that has none.
 pub(super) fn number(database: &Database) -> Result<Number, StoreError> {
@@ -160,7 +163,7 @@ impl ReadTables {
     }
 
     pub(super) fn len(&self) -> Result<u64, StoreError> {
-        length(&self.0.open_table(RECORDS).map_err(opening)?)
+        length_of(&self.0)
     }
 
     pub(super) fn head(&self, stream: &StreamId) -> Result<Head, StoreError> {
@@ -334,6 +337,11 @@ impl Lookup {
     }
 }
 
+/// How many records the tables have.
+pub(super) fn length_of(transaction: &ReadTransaction) -> Result<u64, StoreError> {
+    length(&transaction.open_table(RECORDS).map_err(opening)?)
+}
+
 /// One more than the index of the last record.
 fn length(records: &impl ReadableTable<u64, &'static [u8]>) -> Result<u64, StoreError> {
     let last = records.last().map_err(reading)?;
@@ -398,20 +406,20 @@ fn damaged(what: String) -> StoreError {
     StoreError::Damaged { what: Box::from(what) }
 }
 
-fn opening(error: TableError) -> StoreError {
+pub(super) fn opening(error: TableError) -> StoreError {
     match error {
         TableError::Storage(error) => reading(error),
         other => backend("opening a table", other),
     }
 }
 
-fn reading(error: redb::StorageError) -> StoreError {
+pub(super) fn reading(error: redb::StorageError) -> StoreError {
     match error {
         redb::StorageError::Corrupted(what) => damaged(what),
         other => backend("reading the store", other),
     }
 }
 
-fn writing(error: redb::StorageError) -> StoreError {
+pub(super) fn writing(error: redb::StorageError) -> StoreError {
     backend("writing to the store", error)
 }
