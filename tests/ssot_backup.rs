@@ -47,7 +47,7 @@ fn is_prefix(backup: &RedbStore, log: &RedbStore) -> u64 {
     for (stream, head) in backup.streams(None, 1000).unwrap() {
         let at = head.length().checked_sub(1).unwrap();
         let last = log.read_stream(&stream, at, 1).unwrap().remove(0);
-        assert_eq!(last.digest, *head.digest(), "{stream}");
+        assert_eq!(last.digest, head.digest(), "{stream}");
         // The payload of each second record, as it was named when it was written.
         for at in (1..head.length()).step_by(2) {
             let stored = backup.read_stream(&stream, at, 1).unwrap().remove(0);

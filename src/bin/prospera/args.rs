@@ -44,6 +44,22 @@ enum Command {
         /// The folder; it must be empty or not exist.
         folder: PathBuf,
     },
+    /// Copies a log into a new file and verifies the copy.
+    ///
+    /// The log of a service that runs is published by the service itself; `verify` and
+    /// `export` take the folder of what it publishes, too. One that a crash left open is
+    /// closed before it is copied. For example: `prospera backup log.redb monday.redb`
+    Backup {
+        /// The store's file.
+        store: PathBuf,
+        /// The new file; there must be none.
+        to: PathBuf,
+    },
+    /// Gives the room in a store's file that nothing uses back to the disk.
+    ///
+    /// Nothing else may have the store open. What is in it stays as it is, whatever happens
+    /// meanwhile. For example: `prospera compact log.redb`
+    Compact(StoreArg),
     /// Checks a Routing Table.
     #[command(subcommand)]
     Table(TableCommand),
@@ -233,6 +249,8 @@ impl Arguments {
             Command::Approve(args) => crate::approve::run(&args, out),
             Command::Settle(args) => crate::settle::run(&args, out),
             Command::Export { store, folder } => crate::export::run(&store, &folder, out),
+            Command::Backup { store, to } => crate::backup::run(&store, &to, out),
+            Command::Compact(args) => crate::compact::run(&args.store, out),
             Command::Table(TableCommand::Check { file }) => crate::check::table(&file, out),
             Command::Policy(PolicyCommand::Check { folder }) => crate::check::policy(&folder, out),
             Command::Init { folder } => crate::init::run(&folder, out),
