@@ -75,7 +75,7 @@
 //! [`StreamId`]s do.
 //!
 //! # Damage
-//! redb checks its own pages only after a crash, or when told to
+//! redb checks its own pages only when told to
 //! ([`Options::check_pages`]); otherwise a page whose bits were flipped is read as it is and
 //! may make redb panic. Such a panic is caught here and becomes [`StoreError::Damaged`]. It
 //! cannot be caught in a program built with `panic = "abort"`. A flipped bit inside of
@@ -138,8 +138,8 @@ pub struct Options {
 }
 
 impl Options {
-    /// A page cache of 64 MiB, 32 MiB of journal for each turn; pages are checked after a
-    /// crash only.
+    /// A page cache of 64 MiB, 32 MiB of journal for each turn; pages are not checked
+    /// when a store is opened.
     pub const fn new() -> Self {
         Self { cache_bytes: 64 << 20, check_pages: false, journal_bytes: 32 << 20 }
     }
@@ -246,12 +246,12 @@ impl RedbStore {
         let path = path.as_ref();
         let shared = Shared::create(path, options)?;
         shared.guarded(|| tables::initialize(&shared))?;
-        let store = Self::start(shared, Place::Beside(path.into()))?;
-        sync_folder(path)?;
-        Ok(store)
+        Self::start(shared, Place::Beside(path.into()))
     }
 
-    /// Opens or makes a store on media of your own: what a disk's faults are tried with.
+    /// Opens or makes a store on media of your own: what a disk's faults are tried with. A
+    /// medium on which a store was begun, and not made whole before the power went out, is
+    /// refused; a file is not left like that.
     /// `media` gives the tables for 0, and the journal's segments for 1 and 2, the same
     /// ones whenever it is asked; `place` is the store's name in messages.
     ///
@@ -273,8 +273,10 @@ impl RedbStore {
         Self::start(shared, journal)
     }
 
-    /// Opens an existing store for writing. After a crash this repairs redb's own
-    /// bookkeeping, which walks the file, and writes to the tables what only the journal has.
+    /// Opens an existing store for writing. After a crash this writes to the tables what
+    /// only the journal has. redb's own bookkeeping is kept with each turn of the journal;
+    /// only after a crash in a store's first turn, or right after it was compacted, is it
+    /// found again by walking the file.
     ///
     /// # Errors
     /// [`StoreError::InUse`] while another holds the file, [`StoreError::Format`] when it
@@ -555,8 +557,29 @@ impl Store for RedbStore {
 }
 
 impl Shared {
+    /// A new store is made under another name first: a power loss leaves a whole one that is
+    /// empty, or none.
     fn create(path: &Path, options: &Options) -> Result<Self, StoreError> {
+        if std::fs::symlink_metadata(path).is_err() {
+            let part = holder::unique(path);
+            let made = Self::make(&part, path, options);
+            let named = made.and_then(|()| match backup::publish(&part, path) {
+                // Another was faster.
+                Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
+                Err(error) => Err(backend("making the store", error)),
+                Ok(()) => sync_folder(path),
+            });
+            let _none = std::fs::remove_file(part);
+            named?;
+        }
         Self::hold(path, options, |builder| builder.create(path))
+    }
+
+    fn make(part: &Path, path: &Path, options: &Options) -> Result<(), StoreError> {
+        let place = place_of(path);
+        let database = opening(&place, || options.builder().create(part))?;
+        let shared = Self::new(File::Writer(database), place, None, options);
+        shared.guarded(|| tables::initialize(&shared))
     }
 
     fn open(path: &Path, options: &Options) -> Result<Self, StoreError> {
@@ -718,5 +741,7 @@ fn backend(
     StoreError::Backend { what, source: Box::new(source) }
 }
 
+#[cfg(test)]
+mod power;
 #[cfg(test)]
 mod tests;

@@ -305,7 +305,7 @@ pub(super) fn close(copy: Database, place: &str) -> Result<(), StoreError> {
 }
 
 /// Gives a file its name, unless there is one of that name.
-fn publish(part: &Path, path: &Path) -> io::Result<()> {
+pub(super) fn publish(part: &Path, path: &Path) -> io::Result<()> {
     match fs::hard_link(part, path) {
         Ok(()) => Ok(()),
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Err(error),
