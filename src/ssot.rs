@@ -4,6 +4,7 @@
 //! - [`store`]: what a store promises; [`plan`]: what compare-and-append means
 //! - `memory` (feature `std`), `redb` (feature `redb`): two stores; `conformance` (feature
 //!   `std`): the rules for those of others
+//! - [`merkle`]: the tree over the log, its root and its proofs
 //! - [`ledger`]: receipts; [`verify`]: the whole log, or one stream, checked
 
 #[cfg(feature = "std")]
@@ -15,6 +16,7 @@ pub mod ledger;
 mod log;
 #[cfg(feature = "std")]
 pub mod memory;
+pub mod merkle;
 pub mod plan;
 pub mod record;
 #[cfg(feature = "redb")]

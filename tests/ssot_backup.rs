@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use prospera::digest::Domain;
 use prospera::id::Subsystem;
+use prospera::ssot::merkle;
 use prospera::ssot::record::{Draft, Head, RecordKind, StreamId, StreamKind};
 use prospera::ssot::redb::{Options, RedbStore};
 use prospera::ssot::store::{Batch, Store, StoreError};
@@ -44,6 +45,11 @@ fn is_prefix(backup: &RedbStore, log: &RedbStore) -> u64 {
     let found = backup.read(0, records + 1).unwrap();
     assert_eq!(found, log.read(0, records).unwrap());
     assert_eq!(found.len(), records);
+    // The tree grew from this one to that one.
+    let (old, new) = (backup.tree_head().unwrap(), log.tree_head().unwrap());
+    assert_eq!((old.size, old.root), (report.records, report.root));
+    let proof = merkle::consistency(log, old.size, new.size).unwrap();
+    proof.verify::<merkle::Sha256>(&old.root, &new.root).unwrap();
     for (stream, head) in backup.streams(None, 1000).unwrap() {
         let at = head.length().checked_sub(1).unwrap();
         let last = log.read_stream(&stream, at, 1).unwrap().remove(0);

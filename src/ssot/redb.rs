@@ -57,7 +57,7 @@
 //! What it costs: the file is written once more. Who needs no payloads and no streams reads
 //! the published tree of the log instead, which any web server hands out.
 //!
-//! # Format 2
+//! # Format 3
 //! | table | key | value |
 //! |---|---|---|
 //! | `prospera.meta` | `format` | the format's number, 4 bytes, little-endian |
@@ -66,10 +66,15 @@
 //! | `prospera.heads` | stream | length (8 bytes, little-endian), digest of the last record |
 //! | `prospera.streams` | stream, sequence | global index |
 //! | `prospera.payloads` | digest | the payload |
+//! | `prospera.tree` | group (1 byte), row | up to 16 hashes of 32 bytes: the log's tree |
 //!
-//! Format 1 had no journal. It is read as it is, and becomes format 2 when it is opened for
-//! writing: a build that knows no journal must refuse a file whose last records may stand
-//! beside it.
+//! Row `r` of group `g` has the nodes from 16`r` on of level 4`g` of the
+//! [tree](crate::ssot::merkle), as many as are complete.
+//!
+//! Format 1 had no journal, format 2 no tree. Both are read as they are; a proof from one
+//! is computed from all its records. They become format 3 when they are opened for writing,
+//! which reads the records once, in constant memory: a build that knows no tree must refuse
+//! a file that has one, or it would leave it behind its records.
 //!
 //! A stream as a key is the byte of its kind and its name, so that keys sort as
 //! [`StreamId`]s do.
@@ -100,6 +105,9 @@ use redb::{Builder, Database, DatabaseError, ReadOnlyDatabase, ReadTransaction};
 
 use crate::digest::Digest;
 use crate::ssot::log::Log;
+use crate::ssot::merkle::kept::derive;
+use crate::ssot::merkle::log::complete;
+use crate::ssot::merkle::{Hash, KeptTree, NodeId, TreeHead};
 use crate::ssot::record::{Head, StreamId};
 use crate::ssot::store::{
     AppendError, Batch, Committed, Durability, Store, StoreError, Stored, Stretch,
@@ -113,6 +121,7 @@ mod journal;
 pub mod publish;
 mod recovery;
 mod tables;
+mod tree;
 mod writeback;
 
 pub use backup::Backup;
@@ -124,9 +133,10 @@ use journal::{Media, Place};
 use tables::ReadTables;
 
 /// The format this module writes.
-pub const FORMAT: u32 = 2;
+pub const FORMAT: u32 = 3;
 
-/// The format without a journal, which this module reads, too.
+/// The formats without a tree, and without a journal, which this module reads, too.
+const WITHOUT_TREE: u32 = 2;
 const WITHOUT_JOURNAL: u32 = 1;
 
 /// How a store is opened.
@@ -204,6 +214,9 @@ struct Shared {
     closing: Mutex<bool>,
     changed: Condvar,
     journal_bytes: usize,
+    /// Whether the tables have the log's tree: a store of an older format that is only read
+    /// has none.
+    has_tree: bool,
 }
 
 /// What is durable in the journal and not in the tables yet: at most two turns of it.
@@ -305,15 +318,17 @@ impl RedbStore {
         let (place, options) = (place_of(path), Options::new());
         let database = opening(&place, || options.builder().open_read_only(path));
         let database = File::Reader(database.map_err(|error| named(error, path))?);
-        let shared = Arc::new(Shared::new(database, place, None, &options));
+        let mut shared = Shared::new(database, place, None, &options);
         shared.check_format()?;
+        let shared = Arc::new(shared);
         recovery::ensure_closed(&shared, Place::Beside(path.into()))?;
         Ok(Self { shared, committer: None })
     }
 
-    fn start(shared: Shared, journal: Place) -> Result<Self, StoreError> {
-        let shared = Arc::new(shared);
+    fn start(mut shared: Shared, journal: Place) -> Result<Self, StoreError> {
         shared.check_format()?;
+        recovery::ensure_tree(&mut shared)?;
+        let shared = Arc::new(shared);
         let journal = recovery::recover(&shared, journal)?;
         let committer = Committer::start(Arc::clone(&shared), journal)?;
         Ok(Self { shared, committer: Some(committer) })
@@ -407,6 +422,11 @@ impl Tail {
         }
         let indices = self.turns().flat_map(|log| log.indices_of(stretch.stream, stretch.from));
         (base, indices.take(left(stretch.limit, stretch.from, base)).collect())
+    }
+
+    /// A kept node of the tree that the tables may not have.
+    fn node(&self, group: u8, index: u64) -> Option<Hash> {
+        self.turns().find_map(|log| log.tree().get(group, index))
     }
 
     fn streams(&self, after: Option<&StreamId>, limit: usize) -> BTreeMap<StreamId, Head> {
@@ -551,8 +571,41 @@ impl Store for RedbStore {
         })
     }
 
+    fn kept_tree(&self) -> Option<&dyn KeptTree> {
+        self.shared.has_tree.then_some(self as &dyn KeptTree)
+    }
+
     fn durability(&self) -> Durability {
         Durability::Durable
+    }
+}
+
+impl KeptTree for RedbStore {
+    fn kept_head(&self) -> Result<TreeHead, StoreError> {
+        if self.committer.is_some() {
+            self.shared.ensure_known()?;
+            return Ok(self.shared.tail().active.tree().tree().head());
+        }
+        let (tail, tables) = self.tail()?;
+        let size = tail.active.next_index();
+        self.shared.guarded(|| Ok(TreeHead { size, root: tables.tree()?.root(size)? }))
+    }
+
+    fn kept_nodes(&self, ids: &[NodeId]) -> Result<Vec<Hash>, StoreError> {
+        let (tail, tables) = self.tail()?;
+        let (base, size) = (tail.base(), tail.active.next_index());
+        ids.iter().try_for_each(|id| complete(*id, size))?;
+        // Commits wait as long as the tail is held: where the tables have all, they need not.
+        let tail = if ids.iter().all(|id| id.is_within(base)) { None } else { Some(tail) };
+        self.shared.guarded(|| {
+            let tree = tables.tree()?;
+            let mut rows = tree.rows();
+            let mut kept = |group, index| {
+                let later = tail.as_ref().and_then(|tail| tail.node(group, index));
+                later.map_or_else(|| rows.hash(group, index), Ok)
+            };
+            ids.iter().map(|id| derive(*id, &mut kept)).collect()
+        })
     }
 }
 
@@ -609,6 +662,7 @@ impl Shared {
             closing: Mutex::new(false),
             changed: Condvar::new(),
             journal_bytes: options.journal_bytes,
+            has_tree: false,
         }
     }
 
@@ -629,10 +683,13 @@ impl Shared {
         transaction.map_err(|error| backend("beginning to read", error))
     }
 
-    fn check_format(&self) -> Result<(), StoreError> {
+    fn check_format(&mut self) -> Result<(), StoreError> {
         let found = self.guarded(|| tables::format(&self.begin_read()?))?;
         match found {
-            Ok(FORMAT | WITHOUT_JOURNAL) => Ok(()),
+            Ok(format @ (FORMAT | WITHOUT_TREE | WITHOUT_JOURNAL)) => {
+                self.has_tree = format > WITHOUT_TREE;
+                Ok(())
+            }
             Ok(other) => Err(self.other_format(format!("format {other}"))),
             Err(what) => Err(self.other_format(what)),
         }

@@ -27,6 +27,7 @@ use std::vec::Vec;
 use redb::{Builder, CursorError, Database, ReadTransaction, ReadableTable as _, TableDefinition};
 
 use super::tables::{self, WriteTables, durable};
+use super::tree::{self, ReadTree};
 use super::{RedbStore, backend, catch, holder, opening, panicked, place_of, sync_folder};
 use crate::digest::Digest;
 use crate::ssot::log::Log;
@@ -173,10 +174,18 @@ impl Moment {
         portions.count(tables::HEADS)?;
         portions.count(tables::STREAMS)?;
         portions.count(tables::PAYLOADS)?;
+        // A store of an older format that is only read has none, nor has its copy.
+        let tree = tables::is_there(from, tree::name())?;
+        if tree {
+            portions.count(tree::TREE)?;
+        }
         portions.copy(tables::RECORDS)?;
         portions.copy(tables::HEADS)?;
         portions.copy(tables::STREAMS)?;
         portions.copy(tables::PAYLOADS)?;
+        if tree {
+            portions.copy(tree::TREE)?;
+        }
         self.finish(copy)
     }
 
@@ -213,7 +222,7 @@ impl Moment {
         if next >= self.end {
             return Ok(None);
         }
-        let mut log = Log::from_index(next);
+        let mut log = Log::after(ReadTree::open(&self.transaction)?.frontier(next)?);
         for stored in self.records.iter().skip(skipped) {
             let index = log.next_index();
             let record = Record::decode_sealed(&stored.bytes)

@@ -10,7 +10,7 @@ use std::path::Path;
 use redb::CompactionError;
 
 use super::journal::Place;
-use super::recovery::recover;
+use super::recovery::{ensure_tree, recover};
 use super::{File, Options, RedbStore, Shared, backend, catch, panicked};
 use crate::ssot::store::StoreError;
 
@@ -54,8 +54,9 @@ impl RedbStore {
     }
 }
 
-pub(super) fn compact(shared: Shared, journal: Place) -> Result<(), StoreError> {
+pub(super) fn compact(mut shared: Shared, journal: Place) -> Result<(), StoreError> {
     shared.check_format()?;
+    ensure_tree(&mut shared)?;
     recover(&shared, journal)?.remove();
     let Shared { file, place, _holder: holder, .. } = shared;
     let File::Writer(mut database) = file else { return Ok(()) };

@@ -1,4 +1,5 @@
-//! Opening: what a crash left in the journal is written to the tables.
+//! Opening: what a crash left in the journal is written to the tables, and a store of an
+//! older format gets the tree that it lacks.
 
 use std::format;
 use std::sync::Arc;
@@ -9,8 +10,9 @@ use hashbrown::HashMap;
 use super::journal::{Group, Journal, Place};
 use super::tables::{self, Lookup, ReadTables};
 use super::writeback::write_back;
-use super::{File, Shared};
+use super::{File, Shared, tree};
 use crate::ssot::log::Log;
+use crate::ssot::merkle::Frontier;
 use crate::ssot::record::{Record, StreamId};
 use crate::ssot::store::StoreError;
 
@@ -21,15 +23,34 @@ pub(super) fn recover(shared: &Shared, place: Place) -> Result<Journal, StoreErr
             return Ok(Journal::new(place, [0; 16]));
         };
         let journal = Journal::new(place, tables::number(database)?);
-        let next = ReadTables::new(shared.begin_read()?).len()?;
+        let tables = ReadTables::new(shared.begin_read()?);
+        let next = tables.len()?;
+        let mut tree = tables.tree()?.frontier(next).map_err(|error| {
+            let what = format!(
+                "`{}` cannot be written to, open it read-only and verify it: {error}",
+                shared.place
+            );
+            StoreError::Damaged { what: what.into() }
+        })?;
+        drop(tables);
         let pending = journal.pending(next)?;
         if !pending.is_empty() {
-            write_back(shared, &replay(shared, next, pending)?)?;
+            let log = replay(shared, tree, pending)?;
+            write_back(shared, &log)?;
+            tree = log.tree().tree().clone();
         }
-        let next = ReadTables::new(shared.begin_read()?).len()?;
-        shared.tail_mut().active = Log::from_index(next);
+        shared.tail_mut().active = Log::after(tree);
         Ok(journal)
     })
+}
+
+/// Gives a store of an older format its tree.
+pub(super) fn ensure_tree(shared: &mut Shared) -> Result<(), StoreError> {
+    if let (File::Writer(database), false) = (&shared.file, shared.has_tree) {
+        shared.guarded(|| tree::build(database))?;
+        shared.has_tree = true;
+    }
+    Ok(())
 }
 
 /// A store that is only read cannot be brought up to date.
@@ -38,7 +59,7 @@ pub(super) fn ensure_closed(shared: &Shared, place: Place) -> Result<(), StoreEr
         let transaction = shared.begin_read()?;
         let number = tables::number_read(&transaction)?;
         let next = ReadTables::new(transaction).len()?;
-        shared.tail_mut().active = Log::from_index(next);
+        shared.tail_mut().active = Log::reading(next);
         let Some(number) = number else { return Ok(()) };
         if Journal::new(place, number).pending(next)?.is_empty() {
             return Ok(());
@@ -48,9 +69,9 @@ pub(super) fn ensure_closed(shared: &Shared, place: Place) -> Result<(), StoreEr
 }
 
 /// The groups as a log that follows on the tables. Each record must follow on its stream.
-fn replay(shared: &Shared, next: u64, pending: Vec<Group>) -> Result<Log, StoreError> {
+fn replay(shared: &Shared, tree: Frontier, pending: Vec<Group>) -> Result<Log, StoreError> {
     let lookup = Lookup::new(&shared.begin_read()?)?;
-    let mut log = Log::from_index(next);
+    let mut log = Log::after(tree);
     let mut heads = HashMap::<StreamId, _>::new();
     for group in pending {
         for (digest, bytes) in group.records {

@@ -1,4 +1,4 @@
-//! The tables of format 1 and what is read from them.
+//! The tables and what is read from them; that of the log's tree is in [`tree`](super::tree).
 
 use std::boxed::Box;
 use std::format;
@@ -12,7 +12,8 @@ use redb::{
 };
 
 use super::journal::{self, Number};
-use super::{FORMAT, File, Shared, backend};
+use super::tree::{self, ReadTree, WriteTree};
+use super::{FORMAT, File, Shared, WITHOUT_TREE, backend};
 use crate::digest::{DIGEST_LEN, Digest};
 use crate::encode::{Decode as _, Encode as _, Reader, Writer};
 use crate::id::Name;
@@ -47,11 +48,16 @@ pub(super) fn number(database: &Database) -> Result<Number, StoreError> {
     }
     let number = journal::number();
     meta.insert(NUMBER_KEY, number.as_slice()).map_err(|e| backend(WHAT, e))?;
-    // From here on there is a journal.
-    meta.insert(FORMAT_KEY, FORMAT.to_le_bytes().as_slice()).map_err(|e| backend(WHAT, e))?;
     drop(meta);
     transaction.commit().map_err(|e| backend(WHAT, e))?;
     Ok(number)
+}
+
+/// Says that the file is of the format that this build writes.
+pub(super) fn set_format(transaction: &WriteTransaction) -> Result<(), StoreError> {
+    let mut meta = transaction.open_table(META).map_err(opening)?;
+    meta.insert(FORMAT_KEY, FORMAT.to_le_bytes().as_slice()).map_err(writing)?;
+    Ok(())
 }
 
 /// As [`number`], for a store that is only read.
@@ -71,11 +77,8 @@ pub(super) fn initialize(shared: &Shared) -> Result<(), StoreError> {
         return transaction.abort().map_err(|e| backend(WHAT, e));
     }
     durable(&mut transaction)?;
-    {
-        let mut meta = transaction.open_table(META).map_err(|e| backend(WHAT, e))?;
-        meta.insert(FORMAT_KEY, FORMAT.to_le_bytes().as_slice()).map_err(|e| backend(WHAT, e))?;
-        WriteTables::open(&transaction)?;
-    }
+    set_format(&transaction)?;
+    WriteTables::open(&transaction)?;
     transaction.commit().map_err(|e| backend(WHAT, e))
 }
 
@@ -96,13 +99,21 @@ pub(super) fn format(transaction: &ReadTransaction) -> Result<Result<u32, String
     let value = meta.get(FORMAT_KEY).map_err(|e| backend(WHAT, e))?;
     let bytes = value.as_ref().and_then(|value| <[u8; 4]>::try_from(value.value()).ok());
     let Some(bytes) = bytes else { return Ok(Err("a format that is not a number".into())) };
-    for table in [RECORDS.name(), HEADS.name(), STREAMS.name(), PAYLOADS.name()] {
-        let mut tables = transaction.list_tables().map_err(|e| backend(WHAT, e))?;
-        if !tables.any(|handle| handle.name() == table) {
+    let format = u32::from_le_bytes(bytes);
+    let tree = (format > WITHOUT_TREE).then(tree::name);
+    let others = [RECORDS.name(), HEADS.name(), STREAMS.name(), PAYLOADS.name()];
+    for table in others.into_iter().chain(tree) {
+        if !is_there(transaction, table)? {
             return Ok(Err(format!("no table `{table}`")));
         }
     }
-    Ok(Ok(u32::from_le_bytes(bytes)))
+    Ok(Ok(format))
+}
+
+/// Whether there is a table of this name.
+pub(super) fn is_there(transaction: &ReadTransaction, table: &str) -> Result<bool, StoreError> {
+    let mut tables = transaction.list_tables().map_err(|e| backend("listing the tables", e))?;
+    Ok(tables.any(|handle| handle.name() == table))
 }
 
 /// The tables as a writer sees them: with what the transaction wrote so far.
@@ -111,6 +122,7 @@ pub(super) struct WriteTables<'t> {
     heads: Table<'t, &'static [u8], &'static [u8]>,
     streams: Table<'t, (&'static [u8], u64), u64>,
     payloads: Table<'t, &'static [u8], &'static [u8]>,
+    tree: WriteTree<'t>,
 }
 
 impl<'t> WriteTables<'t> {
@@ -120,6 +132,7 @@ impl<'t> WriteTables<'t> {
             heads: transaction.open_table(HEADS).map_err(opening)?,
             streams: transaction.open_table(STREAMS).map_err(opening)?,
             payloads: transaction.open_table(PAYLOADS).map_err(opening)?,
+            tree: WriteTree::open(transaction)?,
         })
     }
 
@@ -150,7 +163,7 @@ impl<'t> WriteTables<'t> {
             let key = digest.as_bytes().as_slice();
             self.payloads.insert(key, &**bytes).map_err(writing)?;
         }
-        Ok(())
+        self.tree.write(log.tree())
     }
 }
 
@@ -160,6 +173,10 @@ pub(super) struct ReadTables(ReadTransaction);
 impl ReadTables {
     pub(super) const fn new(transaction: ReadTransaction) -> Self {
         Self(transaction)
+    }
+
+    pub(super) fn tree(&self) -> Result<ReadTree, StoreError> {
+        ReadTree::open(&self.0)
     }
 
     pub(super) fn len(&self) -> Result<u64, StoreError> {
@@ -395,14 +412,14 @@ fn stored(value: &[u8], index: u64) -> Result<Stored, StoreError> {
     Ok(Stored { bytes: bytes.into(), digest })
 }
 
-fn split(value: &[u8], index: u64) -> Result<(Digest, &[u8]), StoreError> {
+pub(super) fn split(value: &[u8], index: u64) -> Result<(Digest, &[u8]), StoreError> {
     match value.split_first_chunk::<DIGEST_LEN>() {
         Some((digest, bytes)) => Ok((Digest::from_bytes(*digest), bytes)),
         None => Err(damaged(format!("record {index} has no digest beside it"))),
     }
 }
 
-fn damaged(what: String) -> StoreError {
+pub(super) fn damaged(what: String) -> StoreError {
     StoreError::Damaged { what: Box::from(what) }
 }
 
