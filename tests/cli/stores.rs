@@ -1,11 +1,14 @@
 //! `backup` and `compact`, and reading what is published.
 
 use std::fs;
+use std::io::Write as _;
+use std::process::{Command, Stdio};
 use std::sync::Arc;
+use std::time::Duration;
 
 use prospera::id::Subsystem;
 use prospera::ssot::record::{Draft, Head, RecordKind, StreamId, StreamKind};
-use prospera::ssot::redb::publish::{Publisher, Schedule};
+use prospera::ssot::redb::publish::{Publisher, Schedule, request};
 use prospera::ssot::redb::{Options, RedbStore};
 use prospera::ssot::store::{Batch, Store as _};
 use prospera::time::Timestamp;
@@ -108,4 +111,46 @@ fn compact_says_both_sizes() {
     assert!(fs::metadata(&path).unwrap().len() < before, "{}", run.out);
     assert_eq!(place.run(&["verify", "log.redb"]).code(0).out, verified);
     assert!(place.run(&["compact", "none.redb"]).code(2).err.contains("found nothing"));
+}
+
+#[test]
+fn a_route_that_goes_on_is_audited_meanwhile() {
+    let place = Place::with_starter();
+    let mut service = Command::new(env!("CARGO_BIN_EXE_prospera"))
+        .args(["route", "-", "--policy", "s/policy", "--store", "log.redb", "--publish", "public"])
+        .current_dir(place.path("."))
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut lines = service.stdin.take().unwrap();
+    let intents = fs::read(place.path("s/intents.jsonl")).unwrap();
+    let public = place.path("public");
+    while !public.is_dir() {
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let mut last = 0;
+    for _ in 0..2 {
+        lines.write_all(&intents).unwrap();
+        lines.flush().unwrap();
+        // What was written may be routed a little later than it is asked for.
+        let records = loop {
+            assert!(request(&public).unwrap().wait(Duration::from_secs(60)).unwrap());
+            let run = place.run(&["verify", "public"]).code(0);
+            let (_, rest) = run.out.split_once("sound, ").unwrap();
+            let records: u64 = rest.split_once(' ').unwrap().0.parse().unwrap();
+            if records > last {
+                break records;
+            }
+        };
+        let refused = place.run(&["verify", "log.redb"]).code(2);
+        let holder = format!("in use by `prospera`, process {}, since 20", service.id());
+        assert!(refused.err.contains(&holder), "{}", refused.err);
+        last = records;
+    }
+    drop(lines);
+    assert!(service.wait().unwrap().success());
+    let [live, published] =
+        ["log.redb", "public"].map(|name| place.run(&["verify", name]).code(0).out);
+    assert_eq!(live.split_once(": ").unwrap().1, published.split_once(": ").unwrap().1);
 }

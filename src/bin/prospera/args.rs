@@ -133,6 +133,10 @@ pub(crate) struct RouteArgs {
     /// Keeps the log in memory: nothing remains.
     #[arg(long)]
     pub(crate) memory: bool,
+    /// Publishes backups of the log in this folder, for `verify` and `export` in other
+    /// processes: once a minute, whenever one is asked for, and at the end.
+    #[arg(long, value_name = "DIR", conflicts_with = "memory")]
+    pub(crate) publish: Option<PathBuf>,
     /// How routes and summary are written.
     #[arg(long, value_enum, default_value = "text")]
     pub(crate) format: Format,

@@ -21,10 +21,10 @@ pub(crate) type CliRouter = Router<DefaultEngines, AnyStore, CliClock>;
 pub(crate) type AnyStore = Box<dyn Store>;
 
 /// The store at `path`, created where there is none. Says whether it was there.
-pub(crate) fn continued(path: &Path) -> Result<(AnyStore, bool), Failure> {
+pub(crate) fn continued(path: &Path) -> Result<(Arc<RedbStore>, bool), Failure> {
     let there = path.exists();
     let store = if there { RedbStore::open(path) } else { RedbStore::create(path) };
-    Ok((Box::new(store.map_err(in_use)?), there))
+    Ok((Arc::new(store.map_err(in_use)?), there))
 }
 
 /// The store at `path`, to be written.

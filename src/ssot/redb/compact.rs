@@ -29,8 +29,8 @@ impl RedbStore {
     /// Makes the file of a store as small as redb can. What a crash left in the journal is
     /// written to the tables before. Nothing else may have the store open.
     ///
-    /// It takes about as long as writing the file anew. [`RedbStore::backup_to`] makes a
-    /// smaller file yet, and needs room for it beside the old one.
+    /// It takes about as long as writing the file anew, and may take long to be opened again
+    /// when it is cut off: redb then walks the whole file.
     ///
     /// ```
     /// use prospera::ssot::redb::RedbStore;
