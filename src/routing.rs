@@ -15,7 +15,9 @@ pub use pins::{Pins, PolicyPinned};
 pub use route::{
     BacktrackRefused, GovernanceView, Reception, Route, SafetyView, Sealed, Uncommitted,
 };
-pub use router::{FollowUp, Profile, Routed, Router, RouterError, Rules};
+pub use router::{
+    FollowUp, Profile, Routed, Router, RouterError, Rules, SnapshotError, SnapshotReport,
+};
 pub use stop::Stop;
 pub use table::RoutingTable;
 
@@ -25,6 +27,7 @@ pub mod evidence;
 pub mod layers;
 pub mod payloads;
 pub mod pins;
+pub mod retention;
 pub mod route;
 pub mod router;
 pub mod stop;

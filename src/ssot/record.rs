@@ -77,6 +77,8 @@ pub enum RecordKind {
     GovernanceDecision,
     /// A policy set became the locked version.
     PolicyPinned,
+    /// The state of its own stream after the record before it ([`crate::ssot::snapshot`]).
+    Snapshot,
 }
 
 impl RecordKind {
@@ -94,6 +96,7 @@ impl RecordKind {
             Self::Fact => "fact",
             Self::GovernanceDecision => "governance-decision",
             Self::PolicyPinned => "policy-pinned",
+            Self::Snapshot => "snapshot",
         }
     }
 }
@@ -101,7 +104,7 @@ impl RecordKind {
 byte_enum!(RecordKind, "a record kind", {
     AudienceEvent = 1, EnvelopeBlock = 2, TransitionRefused = 3, ConstitutionalCheck = 4,
     SessionOpened = 5, SessionClosed = 6, EvidenceBlock = 7, Outcome = 8, Fact = 9,
-    GovernanceDecision = 10, PolicyPinned = 11,
+    GovernanceDecision = 10, PolicyPinned = 11, Snapshot = 12,
 });
 
 /// What a stream is about.
