@@ -46,6 +46,7 @@
 //! | [`PROFILE_COUNTED`] | sum of counts in a profile that is read | refused | what stays within 32 bits, counted on |
 //! | [`MATRIX_STATE_BYTES`] | bytes of a saved state of the integrity matrix | refused unread | some 250 bytes for each of four million streams |
 //! | [`MATRIX_OPEN`] | open questions, and unused decisions, of one subject | the oldest is let go; what rests on it is not checked | months of them; some 100 KB |
+//! | [`HOLDER_BYTES`] | bytes of the note beside a store | the rest is not read | four short lines, written by whoever holds the store |
 //! | [`NOTE_BYTES`] | bytes of a signed note | refused unread | 64 post-quantum signatures of 5 kB |
 //! | [`NOTE_SIGNATURES`] | signatures on a note | refused | four times what C2SP asks readers to take |
 //! | [`KEY_BYTES`] | bytes of a key's text | refused | an ML-DSA-44 key has 1.8 kB |
@@ -74,6 +75,8 @@
 
 /// Longest name (subject, session, kind, rule, module …) in bytes.
 pub const NAME_BYTES: usize = 200;
+/// Longest note beside a store that says who holds it, in bytes.
+pub const HOLDER_BYTES: usize = 1024;
 /// Largest submission in bytes.
 pub const SUBMISSION_BYTES: usize = 1 << 20;
 /// Deepest nesting of a value.

@@ -127,4 +127,4 @@ pub(super) const CONTEXT_KEYS: [ContextKey; COUNT] = [
     ],
 ];
 
-const COUNT: usize = 23;
+const COUNT: usize = 24;
