@@ -44,8 +44,11 @@ fn main() -> Result<(), Failure> {
     let new = begun.elapsed();
     println!("second check: {} records read, {} new", second.read, second.to - second.from);
     let (part, all) = (new.as_nanos(), whole.as_nanos().max(1));
-    println!("second / first: {} ‰ of the records, {} ‰ of the time",
-        second.read * 1000 / first.read.max(1), part * 1000 / all);
+    println!(
+        "second / first: {} ‰ of the records, {} ‰ of the time",
+        second.read * 1000 / first.read.max(1),
+        part * 1000 / all
+    );
     println!("each record: {} ns", whole.as_nanos() / u128::from(first.read.max(1)));
 
     let made = Made { at: world.now(), by: "the example".into() };
@@ -58,7 +61,10 @@ fn main() -> Result<(), Failure> {
     println!("the same as from the start: {}", matrix == from_the_start);
     println!("verdict: {}, {} records", matrix.verdict().words(), store.len()?);
     if let Some(page) = arguments.next() {
-        std::fs::write(page, matrix.html(&PageOptions { title: "example", ..PageOptions::default() }))?;
+        std::fs::write(
+            page,
+            matrix.html(&PageOptions { title: "example", ..PageOptions::default() }),
+        )?;
     }
     if matrix.verdict() == State::Unsound { Err("the log is unsound".into()) } else { Ok(()) }
 }
@@ -71,7 +77,8 @@ fn live(world: &World, number: usize) -> Result<(), Failure> {
         let mut request = request("note.read", &[("name", route.to_string().into())])?;
         (request.subject, request.session) = (subject.parse()?, session.parse()?);
         let intent = world.catalogue.intent(request).map_err(|error| error.to_string())?;
-        let _routed = world.router.route(&mut desk, prospera::intent::Submission::Intent(intent))?;
+        let _routed =
+            world.router.route(&mut desk, prospera::intent::Submission::Intent(intent))?;
         world.clock.advance_millis(10);
     }
     Ok(())

@@ -31,6 +31,8 @@ pub mod pins;
 pub mod retention;
 pub mod route;
 pub mod router;
+#[cfg(feature = "compress")]
+pub mod shape;
 pub mod stop;
 pub mod table;
 pub mod terminal;

@@ -12,6 +12,8 @@ use serde_json::json;
 
 #[path = "cli/errors.rs"]
 mod errors;
+#[path = "cli/stores.rs"]
+mod stores;
 #[path = "cli/support.rs"]
 mod support;
 

@@ -46,7 +46,9 @@ pub use snapshots::{SnapshotError, SnapshotReport};
 
 mod acts;
 mod attempt;
+mod contested;
 mod history;
+mod linked;
 mod mandate;
 mod open;
 mod settle;

@@ -81,6 +81,7 @@ mod data;
 mod examiner;
 mod html;
 mod proof;
+mod rows;
 mod state;
 mod table;
 mod walk;

@@ -1,6 +1,7 @@
 //! Generated runs of the real router: whatever is done, and in whatever order, what is
 //! written is sound by every check, and any cuts give the whole.
 
+use proptest::prelude::*;
 use prospera::audience::causes::{DowngradeCause, HoldTrigger};
 use prospera::audience::state::State;
 use prospera::audience::table::Way;
@@ -12,7 +13,6 @@ use prospera::ssot::matrix::{Check, State as CellState};
 use prospera::ssot::memory::MemoryStore;
 use prospera::ssot::store::Store;
 use prospera::time::Timestamp;
-use proptest::prelude::*;
 
 use crate::forge::{bad, matrix, open};
 use crate::incremental::in_steps;
@@ -41,9 +41,21 @@ enum Act {
 
 fn act() -> impl Strategy<Value = Act> {
     let kinds = &[
-        "note.add", "note.read", "note.share", "note.soft", "note.odd", "note.odd", "mail.send",
-        "mail.send", "mail.wait", "leak.all", "root.reset", "note.refused", "note.mismatch",
-        "note.guarded", "pay.small",
+        "note.add",
+        "note.read",
+        "note.share",
+        "note.soft",
+        "note.odd",
+        "note.odd",
+        "mail.send",
+        "mail.send",
+        "mail.wait",
+        "leak.all",
+        "root.reset",
+        "note.refused",
+        "note.mismatch",
+        "note.guarded",
+        "pay.small",
     ];
     prop_oneof![
         8 => prop::sample::select(&kinds[..]).prop_map(Act::Route),

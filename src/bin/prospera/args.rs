@@ -46,13 +46,39 @@ enum Command {
         store: PathBuf,
         /// The folder; it must be empty or not exist.
         folder: PathBuf,
+        /// Leaves out the bytes of records that are more sensitive than this. Default:
+        /// nothing is left out.
+        #[arg(long, value_enum, value_name = "SENSITIVITY")]
+        up_to: Option<UpTo>,
     },
+    /// Packs closed parts of a log, unpacks them, verifies them.
+    #[command(subcommand)]
+    Segment(crate::segment::SegmentCommand),
+    /// Copies a log into a new file and verifies the copy.
+    ///
+    /// The log of a service that runs is published by the service itself; `verify` and
+    /// `export` take the folder of what it publishes, too. One that a crash left open is
+    /// closed before it is copied. For example: `prospera backup log.redb monday.redb`
+    Backup {
+        /// The store's file.
+        store: PathBuf,
+        /// The new file; there must be none.
+        to: PathBuf,
+    },
+    /// Gives the room in a store's file that nothing uses back to the disk.
+    ///
+    /// Nothing else may have the store open. What is in it stays as it is, whatever happens
+    /// meanwhile. For example: `prospera compact log.redb`
+    Compact(StoreArg),
     /// Checks a Routing Table.
     #[command(subcommand)]
     Table(TableCommand),
     /// Checks a policy folder.
     #[command(subcommand)]
     Policy(PolicyCommand),
+    /// Compares the sessions of one subject (Fellegi-Sunter record linkage).
+    #[command(subcommand)]
+    Identity(IdentityCommand),
     /// Writes a commented starter folder that routes out of the box.
     Init {
         /// The folder; it must be empty or not exist.
@@ -75,6 +101,19 @@ enum TableCommand {
 }
 
 #[derive(Debug, Subcommand)]
+enum IdentityCommand {
+    /// Shows how each session of a subject compares with the ones before it: field by
+    /// field, as it was recorded, or under another model.
+    ///
+    /// Example: `prospera identity score log.redb alice --model linkage.toml`
+    Score(ScoreArgs),
+    /// Estimates a model from all sessions of a log and writes it as a `linkage.toml`.
+    ///
+    /// Example: `prospera identity estimate log.redb > policy/linkage.toml`
+    Estimate(EstimateArgs),
+}
+
+#[derive(Debug, Subcommand)]
 enum PolicyCommand {
     /// Checks every file, and the files against each other.
     Check {
@@ -90,6 +129,17 @@ pub(crate) enum Format {
     Text,
     /// For machines: one JSON object a line.
     Json,
+}
+
+/// For whom an export is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum UpTo {
+    /// Anybody.
+    Public,
+    /// The organisation.
+    Internal,
+    /// Who may see personal data.
+    Personal,
 }
 
 /// What routes are counted by.
@@ -120,6 +170,10 @@ pub(crate) struct RouteArgs {
     /// Keeps the log in memory: nothing remains.
     #[arg(long)]
     pub(crate) memory: bool,
+    /// Publishes backups of the log in this folder, for `verify` and `export` in other
+    /// processes: once a minute, whenever one is asked for, and at the end.
+    #[arg(long, value_name = "DIR", conflicts_with = "memory")]
+    pub(crate) publish: Option<PathBuf>,
     /// How routes and summary are written.
     #[arg(long, value_enum, default_value = "text")]
     pub(crate) format: Format,
@@ -225,6 +279,29 @@ pub(crate) struct SettleArgs {
     pub(crate) now: Option<u64>,
 }
 
+#[derive(Debug, Args)]
+pub(crate) struct ScoreArgs {
+    /// The store's file.
+    pub(crate) store: PathBuf,
+    /// The subject.
+    pub(crate) subject: String,
+    /// Scores under this model instead of showing what was recorded.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) model: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct EstimateArgs {
+    /// The store's file.
+    pub(crate) store: PathBuf,
+    /// What the random sample of subjects is drawn by.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(crate) seed: u64,
+    /// The model's version.
+    #[arg(long = "as", value_name = "VERSION", default_value = "estimated")]
+    pub(crate) version: String,
+}
+
 impl Arguments {
     /// Does what was asked for.
     pub(crate) fn run(self, out: &mut Out) -> Result<ExitCode, Failure> {
@@ -236,9 +313,18 @@ impl Arguments {
             Command::Audience(args) => crate::audience::run(&args, out),
             Command::Approve(args) => crate::approve::run(&args, out),
             Command::Settle(args) => crate::settle::run(&args, out),
-            Command::Export { store, folder } => crate::export::run(&store, &folder, out),
+            Command::Export { store, folder, up_to } => {
+                crate::export::run(&store, &folder, up_to, out)
+            }
+            Command::Segment(command) => crate::segment::run(&command, out),
+            Command::Backup { store, to } => crate::backup::run(&store, &to, out),
+            Command::Compact(args) => crate::compact::run(&args.store, out),
             Command::Table(TableCommand::Check { file }) => crate::check::table(&file, out),
             Command::Policy(PolicyCommand::Check { folder }) => crate::check::policy(&folder, out),
+            Command::Identity(IdentityCommand::Score(args)) => crate::identity::score(&args, out),
+            Command::Identity(IdentityCommand::Estimate(args)) => {
+                crate::identity::estimate(&args, out)
+            }
             Command::Init { folder } => crate::init::run(&folder, out),
             Command::Completions { shell } => {
                 let mut script = Vec::new();

@@ -22,14 +22,12 @@ use alloc::vec::Vec;
 use crate::encode::{Decode as _, DecodeError, Reader, Writer};
 use crate::governance::{GovernanceDecision, Matter};
 use crate::id::KindId;
+use crate::limits::SNAPSHOT_BYTES;
 use crate::modeling::ModelingEngine;
 use crate::routing::desk::Live;
 use crate::ssot::record::{Head, StreamKind};
 use crate::ssot::snapshot;
 use crate::verdict::Consensus;
-
-/// No snapshot larger than this is written: the one before counts then.
-const MOST_BYTES: usize = crate::limits::RECORD_BYTES / 2;
 
 /// The body of a snapshot of this state; `None` where the engine keeps no profiles, a route
 /// is open, or the state is too large for a record.
@@ -55,7 +53,7 @@ where
     }
     out.value(&live.progress).value(&live.short_term);
     let bytes = out.as_bytes();
-    (bytes.len() <= MOST_BYTES).then(|| snapshot::body(StreamKind::Routing, bytes))
+    (bytes.len() <= SNAPSHOT_BYTES).then(|| snapshot::body(StreamKind::Routing, bytes))
 }
 
 /// Whether a body reads as a snapshot of routes, whatever engine counted its profile.

@@ -5,12 +5,11 @@ use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
 use super::history::{Earlier, Walk, Walked, each_earlier};
+use super::linked::{causes, releases};
 use super::mandate::{Moving, authority, take};
 use super::{ATTEMPTS, Profile, Router, RouterError, read};
 use crate::audience::any::{AnyAudience, Carried, Restore, Support};
-use crate::audience::causes::{
-    ConstitutionalViolation, DowngradeCauses, EscalationTriggers, HoldTriggers, Restriction,
-};
+use crate::audience::causes::{ConstitutionalViolation, DowngradeCauses, Restriction};
 use crate::audience::evaluate::{Assessment, Move, evaluate};
 use crate::audience::evidence::At;
 use crate::audience::gate::Verdicts;
@@ -60,11 +59,16 @@ impl<E: Engines, S: Store, C: Clock> Router<E, S, C> {
             opening.body().to_vec(),
         );
         for attempt in 1.. {
-            let batch = Batch::new(self.clock.now())
+            // Scored against exactly the sessions that the commit expects.
+            let (sessions, scored) = self.scored(&session, &streams)?;
+            let mut batch = Batch::new(self.clock.now())
                 .expect(streams.session.clone(), Head::EMPTY)
-                .expect(streams.subject.clone(), store.head(&streams.subject)?)
+                .expect(streams.subject.clone(), sessions)
                 .append(opening.clone())
                 .append(linked.clone());
+            if let Some(scored) = scored {
+                batch.push_draft(scored);
+            }
             match self.ledger.commit(batch) {
                 Ok(_opened) => break,
                 // Another session of the subject was opened meanwhile; or this one was.
@@ -133,7 +137,7 @@ impl<E: Engines, S: Store, C: Clock> Router<E, S, C> {
     ) -> Result<Box<Live<Profile<E>>>, RouterError> {
         let streams = Streams::of(session.id(), session.subject());
         let store = self.store();
-        let mut live = self.fresh(session.subject())?;
+        let mut live = Self::fresh(session.subject())?;
         for record in replay(store, &streams.memory)? {
             live.facts.apply(&record?)?;
         }
@@ -141,33 +145,29 @@ impl<E: Engines, S: Store, C: Clock> Router<E, S, C> {
             (live.audience, live.since) = self.restored(session.subject())?;
         }
         let own = if snapshots { self.own_snapshot(&streams)? } else { None };
-        match own {
-            Some((saved, head)) => {
-                // Both streams were written in one commit; this one is short.
-                let first = replay(store, &streams.session)?.next().transpose()?;
-                let opened: Option<SessionOpened> = first.as_ref().map(read).transpose()?;
-                let known = opened.is_some_and(|opened| {
-                    opened.claims.session == *session.id()
-                        && opened.claims.digest() == session.claims()
-                });
-                if !known {
-                    return Err(RouterError::SessionUnknown { session: session.id().clone() });
-                }
-                saved.into_live(&mut live, true);
-                live.routing = head;
+        if let Some((saved, head)) = own {
+            // Both streams were written in one commit; this one is short.
+            let first = replay(store, &streams.session)?.next().transpose()?;
+            let opened: Option<SessionOpened> = first.as_ref().map(read).transpose()?;
+            let known = opened.is_some_and(|opened| {
+                opened.claims.session == *session.id() && opened.claims.digest() == session.claims()
+            });
+            if !known {
+                return Err(RouterError::SessionUnknown { session: session.id().clone() });
             }
-            None => {
-                let (earlier, opened_at) = self.earlier(session, &streams)?;
-                self.load_earlier(&earlier, opened_at, snapshots, &mut live)?;
-            }
+            saved.into_live(&mut live, true);
+            live.routing = head;
+        } else {
+            let (earlier, opened_at) = self.earlier(session, &streams)?;
+            self.load_earlier(&earlier, opened_at, snapshots, &mut live)?;
         }
         self.catch_up(&streams, &mut live)?;
+        live.doubt = self.doubt(&streams)?;
         Ok(live)
     }
 
     /// Of a subject of whom nothing was read yet.
     pub(super) fn fresh(
-        &self,
         subject: &crate::id::SubjectId,
     ) -> Result<Box<Live<Profile<E>>>, RouterError> {
         let audience = AnyAudience::replay(subject.clone(), [])
@@ -186,6 +186,8 @@ impl<E: Engines, S: Store, C: Clock> Router<E, S, C> {
             open: None,
             record: Conduct::default(),
             since: None,
+            torn: false,
+            doubt: None,
         }))
     }
 
@@ -306,6 +308,9 @@ impl<E: Engines, S: Store, C: Clock> Router<E, S, C> {
             let record = record?;
             live.governance = record.head();
             live.decide(&record)?;
+            if live.doubt.is_some() && releases(&record)? {
+                live.doubt = None;
+            }
         }
         let mut walk = Walk::new(store, &streams.routing, live.routing, u64::MAX)?;
         while let Some(route) = walk.route()? {
@@ -359,6 +364,7 @@ impl<E: Engines, S: Store, C: Clock> Router<E, S, C> {
             lineage_intact: true,
         });
         let observe = self.rules.matrix.verdict(class.class(), CapabilityTier::Observe);
+        let (hold, escalation) = causes(live.doubt);
         let mandated = evaluate(
             from,
             &Assessment {
@@ -368,8 +374,8 @@ impl<E: Engines, S: Store, C: Clock> Router<E, S, C> {
                 kernel: kernel.decision(),
                 class: class.class(),
                 downgrade: DowngradeCauses::NONE,
-                hold: HoldTriggers::NONE,
-                escalation: EscalationTriggers::NONE,
+                hold,
+                escalation,
                 threshold: self.rules.threshold,
                 identity_validated: session.strength() >= self.rules.validated_strength,
                 context_validated: true,

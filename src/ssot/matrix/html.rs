@@ -122,14 +122,14 @@ impl Matrix {
         let count = self.streams(None);
         match self.verdict() {
             State::Unsound => {
-                let faults = (self.faults().len() + log.faults.len()) as u64 + log.further;
-                let bad = count.of(State::Unsound);
+                let failed = (self.faults().len() + log.faults.len()) as u64 + log.further;
                 format!(
-                    "Unsound: {} {} in {} of {} streams. What they say cannot be relied upon.",
-                    grouped(faults),
-                    plural(faults, "first fault"),
-                    grouped(bad),
-                    grouped(streams)
+                    "Unsound: {} {} failed, in {} of {} {}. What they say cannot be relied upon.",
+                    grouped(failed),
+                    plural(failed, "check"),
+                    grouped(count.of(State::Unsound)),
+                    grouped(streams),
+                    plural(streams, "stream")
                 )
             }
             State::Stale => format!(
