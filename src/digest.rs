@@ -189,6 +189,10 @@ pub enum Domain {
     Other,
     /// A Module Contract.
     Contract,
+    /// A salted commitment ([`crate::commitment`]).
+    Commitment,
+    /// Under what a subject's key is kept.
+    SubjectKey,
 }
 
 macro_rules! contexts {
@@ -226,6 +230,8 @@ contexts! {
     Payload => "prospera 2026 payload v1",
     Other => "prospera 2026 other v1",
     Contract => "prospera 2026 module contract v1",
+    Commitment => "prospera 2026 commitment v1",
+    SubjectKey => "prospera 2026 subject key v1",
 }
 
 impl Domain {

@@ -11,6 +11,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 const VOCABULARY: &[&str] = &[
+    "commitment",
     "digest",
     "encode",
     "risk",

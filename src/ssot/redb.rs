@@ -79,6 +79,7 @@ use crate::ssot::store::{
 };
 
 mod committer;
+mod erase;
 mod journal;
 mod recovery;
 mod tables;

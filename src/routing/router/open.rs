@@ -17,6 +17,7 @@ use crate::audience::state::State;
 use crate::audience::states::AudienceState;
 use crate::audience::table::entry_tier;
 use crate::audience::typed::{Audience, Rejected, Transition};
+use crate::commitment::SubjectKey;
 use crate::digest::Digest;
 use crate::governance::{GovernanceDecision, GovernanceEngine, KernelInput};
 use crate::id::{SessionId, Subsystem};
@@ -28,7 +29,7 @@ use crate::routing::engines::Engines;
 use crate::routing::evidence::{EvidenceBlock, Outcome};
 use crate::safety::{PostureInput, SafetyEngine};
 use crate::ssot::record::{Draft, Head, Record, RecordKind, StreamId, StreamKind};
-use crate::ssot::store::{Batch, Store};
+use crate::ssot::store::{Batch, Store, StoreError};
 use crate::ssot::verify::{replay, verify_stream};
 use crate::time::Clock;
 use crate::verdict::{CapabilityTier, Consensus, SafetyFlags};
@@ -140,6 +141,8 @@ impl<E: Engines, S: Store, C: Clock> Router<E, S, C> {
             governance: Head::EMPTY,
             open: None,
             record: Conduct::default(),
+            key: None,
+            key_is_new: false,
         });
         live.record.first = lineage.first().map(Record::timestamp);
         for record in replay(store, &streams.governance)? {
@@ -150,8 +153,30 @@ impl<E: Engines, S: Store, C: Clock> Router<E, S, C> {
                 live.decisions.push((record.digest(), decision));
             }
         }
+        self.load_key(session, &mut live)?;
         self.load_routes(session, &streams, &mut live)?;
         Ok(live)
+    }
+
+    /// The key of the subject's salts: the one that is kept, or a new one where this router
+    /// draws them.
+    fn load_key(
+        &self,
+        session: &Session,
+        live: &mut Live<Profile<E>>,
+    ) -> Result<(), RouterError> {
+        let subject = session.subject();
+        if let Some(kept) = self.store().payload(&SubjectKey::place(subject))? {
+            let key = SubjectKey::from_kept(&kept).map_err(|error| {
+                let what = alloc::format!("the key of `{subject}` cannot be read: {error}");
+                RouterError::Store(StoreError::Damaged { what: what.into() })
+            })?;
+            live.key = Some(key);
+        } else if let Some(salts) = &self.salts {
+            live.key = Some(salts.key(subject, &live.erased()));
+            live.key_is_new = true;
+        }
+        Ok(())
     }
 
     /// The routes of the subject's earlier sessions as of this session's opening, then
