@@ -37,6 +37,12 @@
 //! | [`SESSION_OUTCOMES`] | outcomes remembered | the oldest makes room | what an agent still refers to |
 //! | [`SESSION_SOURCES`] | sources in a session's label | named together as one | each route compares them |
 //! | [`PROGRESS_ENTRIES`] | outcomes in a session's progress | the oldest makes room | beyond any template |
+//! | [`NOTE_BYTES`] | bytes of a signed note | refused unread | 64 post-quantum signatures of 5 kB |
+//! | [`NOTE_SIGNATURES`] | signatures on a note | refused | four times what C2SP asks readers to take |
+//! | [`KEY_BYTES`] | bytes of a key's text | refused | an ML-DSA-44 key has 1.8 kB |
+//! | [`ORIGIN_BYTES`] | bytes of a log's origin | refused | the ML-DSA cosignature has one byte for its length |
+//! | [`POLICY_BYTES`] | bytes of a witness policy file | refused unread | all entries with ML-DSA keys |
+//! | [`POLICY_ENTRIES`] | logs; witnesses; groups of a witness policy | refused | eight times what C2SP asks readers to take |
 //! | [`SHOWN_CHARS`] | characters of a value shown to an approver | cut, and says how much | a screen |
 //!
 //! [`Limits`] lowers those with a *, for one program or, in `router.toml`, for one policy
@@ -114,6 +120,18 @@ pub const SESSION_OUTCOMES: usize = 32;
 pub const SESSION_SOURCES: usize = 256;
 /// Most outcomes kept for one session's progress.
 pub const PROGRESS_ENTRIES: usize = 64;
+/// Largest signed note in bytes.
+pub const NOTE_BYTES: usize = 1 << 19;
+/// Most signatures on one note.
+pub const NOTE_SIGNATURES: usize = 64;
+/// Longest text of a key that verifies or signs notes, in bytes.
+pub const KEY_BYTES: usize = 4096;
+/// Longest origin of a log, in bytes.
+pub const ORIGIN_BYTES: usize = 255;
+/// Largest witness policy file in bytes.
+pub const POLICY_BYTES: usize = 1 << 20;
+/// Most logs, witnesses and groups in a witness policy, each.
+pub const POLICY_ENTRIES: usize = 256;
 /// Longest value shown to an approver in full, in characters.
 pub const SHOWN_CHARS: usize = 2000;
 

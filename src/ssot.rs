@@ -4,8 +4,13 @@
 //! - [`store`]: what a store promises; [`plan`]: what compare-and-append means
 //! - `memory` (feature `std`), `redb` (feature `redb`): two stores; `conformance` (feature
 //!   `std`): the rules for those of others
+//! - [`merkle`]: the tree over the log, its root and its proofs
+//! - `note`, `checkpoint` (feature `notes`): what a log signs, whose word is taken for it, and
+//!   what a log can be caught at
 //! - [`ledger`]: receipts; [`verify`]: the whole log, or one stream, checked
 
+#[cfg(feature = "notes")]
+pub mod checkpoint;
 #[cfg(feature = "std")]
 pub mod conformance;
 #[cfg(feature = "std")]
@@ -15,6 +20,9 @@ pub mod ledger;
 mod log;
 #[cfg(feature = "std")]
 pub mod memory;
+pub mod merkle;
+#[cfg(feature = "notes")]
+pub mod note;
 pub mod plan;
 pub mod record;
 #[cfg(feature = "redb")]

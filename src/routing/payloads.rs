@@ -245,8 +245,7 @@ impl Named {
             return self.part.domain().hash(kept);
         }
         let Some((salt, plain)) = from_kept(kept) else { return Digest::ZERO };
-        value_of(self.part, plain)
-            .map_or(Digest::ZERO, |value| commit(self.part, &salt, &value))
+        value_of(self.part, plain).map_or(Digest::ZERO, |value| commit(self.part, &salt, &value))
     }
 }
 

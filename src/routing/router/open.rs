@@ -160,11 +160,7 @@ impl<E: Engines, S: Store, C: Clock> Router<E, S, C> {
 
     /// The key of the subject's salts: the one that is kept, or a new one where this router
     /// draws them.
-    fn load_key(
-        &self,
-        session: &Session,
-        live: &mut Live<Profile<E>>,
-    ) -> Result<(), RouterError> {
+    fn load_key(&self, session: &Session, live: &mut Live<Profile<E>>) -> Result<(), RouterError> {
         let subject = session.subject();
         if let Some(kept) = self.store().payload(&SubjectKey::place(subject))? {
             let key = SubjectKey::from_kept(&kept).map_err(|error| {
