@@ -36,6 +36,8 @@ extern crate alloc;
 extern crate std;
 
 pub mod audience;
+#[cfg(feature = "bundle")]
+pub mod bundle;
 pub mod commitment;
 pub mod digest;
 pub mod encode;

@@ -43,6 +43,7 @@
 //! | [`ORIGIN_BYTES`] | bytes of a log's origin | refused | the ML-DSA cosignature has one byte for its length |
 //! | [`POLICY_BYTES`] | bytes of a witness policy file | refused unread | all entries with ML-DSA keys |
 //! | [`POLICY_ENTRIES`] | logs; witnesses; groups of a witness policy | refused | eight times what C2SP asks readers to take |
+//! | [`BUNDLE_BYTES`] | bytes of an evidence bundle, in either form | refused unread | a few records and payloads of [`RECORD_BYTES`] each, in hex |
 //! | [`SHOWN_CHARS`] | characters of a value shown to an approver | cut, and says how much | a screen |
 //!
 //! [`Limits`] lowers those with a *, for one program or, in `router.toml`, for one policy
@@ -132,6 +133,8 @@ pub const ORIGIN_BYTES: usize = 255;
 pub const POLICY_BYTES: usize = 1 << 20;
 /// Most logs, witnesses and groups in a witness policy, each.
 pub const POLICY_ENTRIES: usize = 256;
+/// Largest evidence bundle in bytes, in either form.
+pub const BUNDLE_BYTES: usize = 64 << 20;
 /// Longest value shown to an approver in full, in characters.
 pub const SHOWN_CHARS: usize = 2000;
 

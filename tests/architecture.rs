@@ -41,7 +41,7 @@ fn allowed(room: &str) -> Vec<&'static str> {
             rooms
         }
         // What stands above composes the whole house.
-        "testing" | "policy" | "lib" => {
+        "testing" | "policy" | "bundle" | "lib" => {
             let mut rooms = ENGINES.to_vec();
             rooms.extend(["intent", "audience", "ssot", "routing", "policy", "testing"]);
             rooms
@@ -54,7 +54,8 @@ fn allowed(room: &str) -> Vec<&'static str> {
 fn known(room: &str) -> bool {
     VOCABULARY.contains(&room)
         || ENGINES.contains(&room)
-        || ["ssot", "audience", "intent", "routing", "testing", "policy", "lib"].contains(&room)
+        || ["ssot", "audience", "intent", "routing", "testing", "policy", "bundle", "lib"]
+            .contains(&room)
 }
 
 fn sources(dir: &Path, out: &mut Vec<PathBuf>) {

@@ -3,9 +3,9 @@
 use alloc::format;
 use alloc::vec::Vec;
 
+use super::Text;
 use super::error::{BundleError, Missing};
 use super::seen::{AudienceSeen, Place};
-use super::Text;
 use crate::audience::lineage::LineageEvent;
 use crate::audience::state::State;
 use crate::id::LayerId;

@@ -110,7 +110,9 @@ pub enum BundleError {
         expected: &'static str,
     },
     /// The session is not that of the evidence.
-    #[error("record {index} is not the session of the evidence: expected {what} `{expected}`, found `{found}`")]
+    #[error(
+        "record {index} is not the session of the evidence: expected {what} `{expected}`, found `{found}`"
+    )]
     Session {
         /// Its index.
         index: u64,

@@ -290,10 +290,12 @@ impl<'b> Parts<'b> {
         let evidence = self.evidence;
         let record = self.take(|record| record.digest() == named);
         let record = record.ok_or(BundleError::Missing(missing))?;
-        let what =
-            if missing == Missing::Approval { "the approval" } else { "the authorization to go back" };
-        let wrong =
-            |expected| Err(BundleError::Decision { index: record.index(), what, expected });
+        let what = if missing == Missing::Approval {
+            "the approval"
+        } else {
+            "the authorization to go back"
+        };
+        let wrong = |expected| Err(BundleError::Decision { index: record.index(), what, expected });
         if record.kind() != RecordKind::GovernanceDecision
             || record.index() >= evidence.index()
             || record.stream() != &self.governance()

@@ -20,6 +20,7 @@
 //! - [`InclusionProof`]: this record is the one at this index of the log with this root
 //! - [`ConsistencyProof`]: the log with this root goes on from the log with that one
 //! - [`Nodes`]: where proofs are made from
+//! - [`inclusion`], [`consistency`], [`head_at`]: of the log in any store
 //! - [`naive`]: the text of the RFC as code, to hold all this against
 //!
 //! ```
@@ -47,15 +48,19 @@ use core::fmt;
 
 mod frontier;
 mod hash;
+pub(crate) mod kept;
+pub(in crate::ssot) mod log;
 #[doc(hidden)]
 pub mod naive;
 mod proof;
 mod prove;
+pub(crate) mod span;
 #[cfg(test)]
 mod tests;
 
 pub use frontier::Frontier;
 pub use hash::{Blake3, Hash, Sha256, TreeHash};
+pub use log::{KeptTree, LogTree, consistency, head_at, inclusion, leaf};
 pub use proof::{
     ConsistencyProof, InclusionProof, ProofError, verify_consistency, verify_inclusion,
 };
