@@ -91,6 +91,8 @@ mod gather;
 mod json;
 mod payload;
 mod seen;
+#[cfg(all(test, feature = "std"))]
+mod tests;
 mod verify;
 
 pub use gather::{GatherError, routes_of};
