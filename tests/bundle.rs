@@ -267,7 +267,9 @@ fn any_field_can_be_withheld_and_the_bundle_says_which() {
         .payloads
         .iter()
         .flat_map(|p| {
-            p.fields.iter().map(|(path, _)| format!("{}/{path}", p.part).trim_end_matches('/').into())
+            p.fields
+                .iter()
+                .map(|(path, _)| format!("{}/{path}", p.part).trim_end_matches('/').into())
         })
         .collect();
     assert!(paths.len() > 10, "{paths:?}");

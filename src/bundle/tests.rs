@@ -267,10 +267,7 @@ fn the_evidence_agrees_with_itself_and_the_log() {
         (|b| b.module = None, |e| matches!(e, E::Verdict { .. })),
         (|b| b.trace.clear(), |e| matches!(e, E::Verdict { .. } | E::RoutingId { .. })),
         (|b| b.trace.swap(0, 1), |e| matches!(e, E::Verdict { .. })),
-        (
-            |b| b.trace[1].result = StepResult::Stopped,
-            |e| matches!(e, E::Verdict { .. }),
-        ),
+        (|b| b.trace[1].result = StepResult::Stopped, |e| matches!(e, E::Verdict { .. })),
         (
             |b| b.trace.retain(|entry| entry.layer != LayerId::Governance),
             |e| matches!(e, E::Verdict { .. } | E::RoutingId { .. }),

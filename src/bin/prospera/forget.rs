@@ -54,6 +54,8 @@ pub(crate) fn run(args: &ForgetArgs, out: &mut Out) -> Result<ExitCode, Failure>
             done.shared.len()
         ))?;
     }
-    note("note: freed pages keep their bytes until the file is compacted; backups and the modules' journals are not erased");
+    note(
+        "note: freed pages keep their bytes until the file is compacted; backups and the modules' journals are not erased",
+    );
     Ok(ExitCode::SUCCESS)
 }

@@ -45,10 +45,8 @@ fn names<T: std::fmt::Display>(names: &[T]) -> String {
 
 fn who(seen: &Verified, out: &mut Out) -> Result<(), Failure> {
     let who = &seen.identity;
-    let text = format!(
-        "{} `{}` for `{}`, session {}",
-        who.kind, who.principal, who.subject, who.session
-    );
+    let text =
+        format!("{} `{}` for `{}`, session {}", who.kind, who.principal, who.subject, who.session);
     field("who", &text, out)?;
     more(&format!("roles {}; scopes {}", names(&who.roles), names(&who.scopes)), out)?;
     for link in &who.delegation {
@@ -144,7 +142,11 @@ fn people(seen: &Verified, out: &mut Out) -> Result<(), Failure> {
     decision("answer", seen.answer.as_ref(), out)?;
     if let Some(resumed) = &seen.resumed {
         let (place, verdict) = (&resumed.place, verdict_name(resumed.verdict));
-        field("resumed", &format!("record {}, {}: {verdict}", place.index, place.recorded_at), out)?;
+        field(
+            "resumed",
+            &format!("record {}, {}: {verdict}", place.index, place.recorded_at),
+            out,
+        )?;
     }
     decision("erasure", seen.erasure.as_ref(), out)
 }
@@ -173,8 +175,7 @@ fn when(seen: &Verified, out: &mut Out) -> Result<(), Failure> {
                 OutcomeStatus::Unknown => "UNKNOWN",
             };
             let place = &outcome.place;
-            let text =
-                format!("{status}; {} as record {}", place.recorded_at, place.index);
+            let text = format!("{status}; {} as record {}", place.recorded_at, place.index);
             field("executed", &format!("after it was recorded: {text}"), out)?;
             for reason in &outcome.outcome.reasons {
                 more(&reason.to_string(), out)?;
@@ -196,9 +197,7 @@ fn withheld(seen: &Verified, out: &mut Out) -> Result<(), Failure> {
     for (number, path) in withheld.iter().enumerate() {
         field(if number == 0 { "withheld" } else { "" }, path, out)?;
     }
-    let plain = |payload: &&PayloadSeen| {
-        payload.state == PayloadState::Withheld && !payload.salted
-    };
+    let plain = |payload: &&PayloadSeen| payload.state == PayloadState::Withheld && !payload.salted;
     match seen.payloads.iter().find(plain) {
         Some(_) => more("its digest is a plain one: whoever has a guess can confirm it", out),
         None => Ok(()),
