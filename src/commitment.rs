@@ -48,6 +48,7 @@ use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::fmt;
 
+use subtle::ConstantTimeEq as _;
 use zeroize::Zeroizing;
 
 use crate::digest::{DIGEST_LEN, Digest, Domain};
@@ -103,18 +104,19 @@ impl Part {
     }
 }
 
-/// The secret of one payload, or of one field of it. `Debug` does not show it.
+/// What one payload, or one field of it, is hashed with: as secret as what it stands beside,
+/// and shown with it. `Debug` does not show it.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Salt(Zeroizing<[u8; SALT_BYTES]>);
+pub struct Salt([u8; SALT_BYTES]);
 
 impl Salt {
     /// A salt that was kept.
-    pub fn from_bytes(bytes: [u8; SALT_BYTES]) -> Self {
-        Self(Zeroizing::new(bytes))
+    pub const fn from_bytes(bytes: [u8; SALT_BYTES]) -> Self {
+        Self(bytes)
     }
 
     /// Its bytes.
-    pub fn as_bytes(&self) -> &[u8; SALT_BYTES] {
+    pub const fn as_bytes(&self) -> &[u8; SALT_BYTES] {
         &self.0
     }
 
@@ -127,8 +129,12 @@ impl Salt {
     }
 
     fn derive(&self, message: &[u8]) -> Self {
-        Self::from_bytes(*blake3::keyed_hash(&self.0, message).as_bytes())
+        derive(&self.0, message)
     }
+}
+
+fn derive(from: &[u8; SALT_BYTES], message: &[u8]) -> Salt {
+    Salt(*blake3::keyed_hash(from, message).as_bytes())
 }
 
 impl fmt::Debug for Salt {
@@ -138,8 +144,7 @@ impl fmt::Debug for Salt {
 }
 
 /// What the salts of one subject's payloads are derived from. `Debug` does not show it.
-#[derive(Clone, PartialEq, Eq)]
-pub struct SubjectKey(Salt);
+pub struct SubjectKey(Zeroizing<[u8; SALT_BYTES]>);
 
 impl SubjectKey {
     /// The digest under which a subject's key is kept.
@@ -157,16 +162,16 @@ impl SubjectKey {
         if version != 1 {
             return Err(Reader::bad_tag("subject key version 1", version, 0));
         }
-        let key = *input.digest()?.as_bytes();
+        let key = Zeroizing::new(*input.digest()?.as_bytes());
         input.finish()?;
-        Ok(Self(Salt::from_bytes(key)))
+        Ok(Self(key))
     }
 
     /// The bytes that are kept.
     pub fn to_kept(&self) -> Zeroizing<Vec<u8>> {
         let mut out = Vec::with_capacity(1 + SALT_BYTES);
         out.push(1);
-        out.extend_from_slice(self.0.as_bytes());
+        out.extend_from_slice(&*self.0);
         Zeroizing::new(out)
     }
 
@@ -175,7 +180,7 @@ impl SubjectKey {
         let mut message = [OF_CONTENT; 2 + DIGEST_LEN];
         copy(&mut message, 1, &[part as u8]);
         copy(&mut message, 2, plain.as_bytes());
-        self.0.derive(&message)
+        derive(&self.0, &message)
     }
 
     /// The commitment to a submission that is no intent, by its plain digest.
@@ -185,11 +190,20 @@ impl SubjectKey {
         copy(&mut message, 1, &[0]);
         copy(&mut message, 2, plain.as_bytes());
         let mut hasher = Domain::Commitment.hasher();
-        hasher.update(&[OPAQUE]).update(self.0.derive(&message).as_bytes());
+        hasher.update(&[OPAQUE]).update(derive(&self.0, &message).as_bytes());
         hasher.update(plain.as_bytes());
         hasher.finalize()
     }
 }
+
+impl PartialEq for SubjectKey {
+    /// In constant time.
+    fn eq(&self, other: &Self) -> bool {
+        self.0.ct_eq(&*other.0).into()
+    }
+}
+
+impl Eq for SubjectKey {}
 
 impl fmt::Debug for SubjectKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -203,13 +217,13 @@ impl fmt::Debug for SubjectKey {
 /// A key is drawn once, kept in the store, and read from there ever after, by every
 /// process. Erasing it forgets it for good only when the seed is gone, too: draw a fresh
 /// seed for each process and keep it nowhere.
-pub struct Salts(Salt);
+pub struct Salts(Zeroizing<[u8; SALT_BYTES]>);
 
 impl Salts {
     /// Keys from this seed. One that is handed over in [`Zeroizing`] is not copied on the
     /// way.
     pub fn new(seed: impl Into<Zeroizing<[u8; SALT_BYTES]>>) -> Self {
-        Self(Salt(seed.into()))
+        Self(seed.into())
     }
 
     /// The key of a subject of whom nothing was erased, or for the last time under the
@@ -217,7 +231,7 @@ impl Salts {
     pub fn key(&self, subject: &SubjectId, erased: &Digest) -> SubjectKey {
         let mut message = Writer::with_capacity(96);
         message.digest(erased).value(subject);
-        SubjectKey(self.0.derive(message.as_bytes()))
+        SubjectKey(Zeroizing::new(derive(&self.0, message.as_bytes()).0))
     }
 }
 

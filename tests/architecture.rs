@@ -43,7 +43,7 @@ fn allowed(room: &str) -> Vec<&'static str> {
         // What stands above composes the whole house.
         "testing" | "policy" | "bundle" | "lib" => {
             let mut rooms = ENGINES.to_vec();
-            rooms.extend(["intent", "audience", "ssot", "routing", "policy", "testing"]);
+            rooms.extend(["intent", "audience", "ssot", "routing", "policy", "bundle", "testing"]);
             rooms
         }
         _ => vec![],

@@ -540,3 +540,24 @@ fn a_bundle_is_some_kilobytes() {
         }
     }
 }
+
+/// The property of the fuzz target, over its seeds and some thousand changes.
+#[test]
+fn a_changed_bundle_never_verifies_as_another() {
+    use prospera::testing::properties::{BundleProbe, bundles_stand};
+    let probe = BundleProbe::new().unwrap();
+    bundles_stand(&probe, probe.sound()).unwrap();
+    let mut state = 1_u64;
+    for _ in 0..2000 {
+        let mut bytes = probe.sound().to_vec();
+        for _ in 0..3 {
+            // Knuth's MMIX generator.
+            state = state
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1_442_695_040_888_963_407);
+            let place = usize::try_from(state >> 40).unwrap() % bytes.len();
+            bytes[place] ^= u8::try_from((state >> 32) & 0xff).unwrap();
+        }
+        bundles_stand(&probe, &bytes).unwrap();
+    }
+}

@@ -27,6 +27,8 @@ use crate::time::Timestamp;
 use crate::value::{Decimal, Value};
 use crate::verdict::{Reason, Vote};
 
+#[cfg(feature = "bundle")]
+pub use bundle::{BundleProbe, bundles_stand};
 #[cfg(feature = "files")]
 pub use bytes::{FileKind, files_load_soundly, json_agrees, routes_from_bytes};
 pub use log::{Mutation, mutations_are_found};
@@ -35,6 +37,8 @@ pub use route::{Step, route_is_sound, routes_are_sound, script_is_sound};
 #[cfg(feature = "jwt")]
 pub use token::{TokenProbe, tokens_expire};
 
+#[cfg(feature = "bundle")]
+mod bundle;
 #[cfg(feature = "files")]
 mod bytes;
 mod log;

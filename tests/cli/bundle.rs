@@ -149,9 +149,10 @@ fn a_field_of_a_plain_payload_is_not_withheld_alone() {
 fn a_subject_is_forgotten_and_everything_still_verifies() {
     let place = office(true);
     let policy = format!("{}/policy", example("office"));
-    let forget = ["forget", "o.redb", "books", "--policy", &policy, "--as", "tomas"];
+    let token = format!("{}/tokens/tomas.jwt", example("office"));
+    let forget = ["forget", "o.redb", "books", "--policy", &policy, "--token", &token];
     let mut forget = forget.to_vec();
-    forget.extend(["--note", "left us", "--now", "1767610000000"]);
+    forget.extend(["--note", "left us", "--now", "1767606600000"]);
     let done = place.run(&forget).code(0);
     assert!(done.out.contains("payloads and the subject's key erased, by `tomas`"), "{}", done.out);
     let verified = place.run(&["verify", "o.redb"]).code(0);

@@ -13,7 +13,6 @@ use prospera::policy::RouterSettings;
 use prospera::provenance::{Label, Source, SourcePattern};
 use prospera::routing::{EvidenceBlock, Routed, payloads};
 use prospera::ssot::record::{RecordKind, StreamId, StreamKind};
-use prospera::ssot::store::Store as _;
 use prospera::ssot::verify::verify_stream;
 use prospera::time::Clock as _;
 use prospera::value::Value;
