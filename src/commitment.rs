@@ -61,7 +61,7 @@ pub use fields::{Fields, NoField};
 mod fields;
 
 /// Length of a salt, a key and a seed in bytes.
-pub const SALT_BYTES: usize = 32;
+pub const SALT_LEN: usize = 32;
 
 const LEAF: u8 = 0;
 const MAP: u8 = 1;
@@ -107,16 +107,16 @@ impl Part {
 /// What one payload, or one field of it, is hashed with: as secret as what it stands beside,
 /// and shown with it. `Debug` does not show it.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Salt([u8; SALT_BYTES]);
+pub struct Salt([u8; SALT_LEN]);
 
 impl Salt {
     /// A salt that was kept.
-    pub const fn from_bytes(bytes: [u8; SALT_BYTES]) -> Self {
+    pub const fn from_bytes(bytes: [u8; SALT_LEN]) -> Self {
         Self(bytes)
     }
 
     /// Its bytes.
-    pub const fn as_bytes(&self) -> &[u8; SALT_BYTES] {
+    pub const fn as_bytes(&self) -> &[u8; SALT_LEN] {
         &self.0
     }
 
@@ -133,7 +133,7 @@ impl Salt {
     }
 }
 
-fn derive(from: &[u8; SALT_BYTES], message: &[u8]) -> Salt {
+fn derive(from: &[u8; SALT_LEN], message: &[u8]) -> Salt {
     Salt(*blake3::keyed_hash(from, message).as_bytes())
 }
 
@@ -144,7 +144,7 @@ impl fmt::Debug for Salt {
 }
 
 /// What the salts of one subject's payloads are derived from. `Debug` does not show it.
-pub struct SubjectKey(Zeroizing<[u8; SALT_BYTES]>);
+pub struct SubjectKey(Zeroizing<[u8; SALT_LEN]>);
 
 impl SubjectKey {
     /// The digest under which a subject's key is kept.
@@ -169,7 +169,7 @@ impl SubjectKey {
 
     /// The bytes that are kept.
     pub fn to_kept(&self) -> Zeroizing<Vec<u8>> {
-        let mut out = Vec::with_capacity(1 + SALT_BYTES);
+        let mut out = Vec::with_capacity(1 + SALT_LEN);
         out.push(1);
         out.extend_from_slice(&*self.0);
         Zeroizing::new(out)
@@ -217,12 +217,12 @@ impl fmt::Debug for SubjectKey {
 /// A key is drawn once, kept in the store, and read from there ever after, by every
 /// process. Erasing it forgets it for good only when the seed is gone, too: draw a fresh
 /// seed for each process and keep it nowhere.
-pub struct Salts(Zeroizing<[u8; SALT_BYTES]>);
+pub struct Salts(Zeroizing<[u8; SALT_LEN]>);
 
 impl Salts {
     /// Keys from this seed. One that is handed over in [`Zeroizing`] is not copied on the
     /// way.
-    pub fn new(seed: impl Into<Zeroizing<[u8; SALT_BYTES]>>) -> Self {
+    pub fn new(seed: impl Into<Zeroizing<[u8; SALT_LEN]>>) -> Self {
         Self(seed.into())
     }
 
@@ -257,7 +257,7 @@ fn root(part: Part, node: &Digest) -> Digest {
 
 /// A salted payload as it is kept: salt, then plain bytes.
 pub fn to_kept(salt: &Salt, plain: &[u8]) -> Vec<u8> {
-    let mut out = Vec::with_capacity(SALT_BYTES + plain.len());
+    let mut out = Vec::with_capacity(SALT_LEN + plain.len());
     out.extend_from_slice(salt.as_bytes());
     out.extend_from_slice(plain);
     out
@@ -265,7 +265,7 @@ pub fn to_kept(salt: &Salt, plain: &[u8]) -> Vec<u8> {
 
 /// The salt and the plain bytes of a payload that is kept salted.
 pub fn from_kept(kept: &[u8]) -> Option<(Salt, &[u8])> {
-    let (salt, plain) = kept.split_first_chunk::<SALT_BYTES>()?;
+    let (salt, plain) = kept.split_first_chunk::<SALT_LEN>()?;
     Some((Salt::from_bytes(*salt), plain))
 }
 

@@ -43,6 +43,7 @@
 //! | [`ORIGIN_BYTES`] | bytes of a log's origin | refused | the ML-DSA cosignature has one byte for its length |
 //! | [`POLICY_BYTES`] | bytes of a witness policy file | refused unread | all entries with ML-DSA keys |
 //! | [`POLICY_ENTRIES`] | logs; witnesses; groups of a witness policy | refused | eight times what C2SP asks readers to take |
+//! | [`FIELD_DEPTH`] | levels of a payload's fields | refused | [`VALUE_DEPTH`], and what stands around an argument's value |
 //! | [`BUNDLE_BYTES`] | bytes of an evidence bundle, in either form | refused unread | a few records and payloads of [`RECORD_BYTES`] each, in hex |
 //! | [`SHOWN_CHARS`] | characters of a value shown to an approver | cut, and says how much | a screen |
 //!
@@ -65,6 +66,8 @@ pub const NAME_BYTES: usize = 200;
 pub const SUBMISSION_BYTES: usize = 1 << 20;
 /// Deepest nesting of a value.
 pub const VALUE_DEPTH: usize = 32;
+/// Deepest nesting of a payload's fields.
+pub const FIELD_DEPTH: usize = VALUE_DEPTH + 4;
 /// Most items (list items and map entries) in one value, all levels together.
 pub const VALUE_ITEMS: usize = 65_536;
 /// Longest text in a value, in bytes.

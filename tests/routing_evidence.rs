@@ -321,7 +321,7 @@ fn no_bit_can_be_flipped_unseen() {
 #[test]
 fn another_version_is_refused() {
     let mut bytes = full().to_canonical();
-    bytes[0] = 2;
+    bytes[0] = 3;
     let error = EvidenceBlock::from_canonical(&bytes).unwrap_err().to_string();
     assert!(error.contains("evidence version 1"), "{error}");
 }

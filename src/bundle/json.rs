@@ -36,7 +36,7 @@ use crate::digest::Digest;
 use crate::encode::DecodeError;
 use crate::governance::GovernanceDecision;
 use crate::identity::SessionOpened;
-use crate::limits::{BUNDLE_BYTES, VALUE_DEPTH};
+use crate::limits::{BUNDLE_BYTES, FIELD_DEPTH};
 use crate::routing::payloads::value_of;
 use crate::routing::{EvidenceBlock, Outcome, PolicyPinned};
 use crate::ssot::merkle::Hash;
@@ -134,7 +134,7 @@ impl Bundle {
             let digest = item.get("digest")?.digest()?;
             let content = match item.json.get("plain") {
                 Some(_) => Content::Plain(item.get("plain")?.hex()?.into()),
-                None => Content::Salted(item.get("fields")?.fields(VALUE_DEPTH + 4)?),
+                None => Content::Salted(item.get("fields")?.fields(FIELD_DEPTH)?),
             };
             payloads.push(Payload { digest, content });
         }

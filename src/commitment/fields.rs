@@ -8,11 +8,8 @@ use alloc::vec::Vec;
 use super::{LIST, MAP, Part, Salt, Walk, count, entry, item, leaf, pointer, root};
 use crate::digest::{Digest, Domain};
 use crate::encode::{Decode, DecodeError, Encode, Reader, Writer};
-use crate::limits::VALUE_DEPTH;
+use crate::limits::FIELD_DEPTH;
 use crate::value::Value;
-
-/// Most levels of fields: what stands around an argument's value is added.
-const DEPTH: usize = VALUE_DEPTH + 4;
 
 /// A payload, field by field.
 ///
@@ -231,7 +228,7 @@ impl Encode for Fields {
 
 impl Decode for Fields {
     fn decode(input: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        decode(input, DEPTH)
+        decode(input, FIELD_DEPTH)
     }
 }
 

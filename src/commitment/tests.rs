@@ -20,7 +20,7 @@ fn any_value() -> impl Strategy<Value = Value> {
 }
 
 fn salt(byte: u8) -> Salt {
-    Salt::from_bytes([byte; SALT_BYTES])
+    Salt::from_bytes([byte; SALT_LEN])
 }
 
 proptest! {
