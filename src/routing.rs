@@ -15,7 +15,9 @@ pub use pins::{Pins, PolicyPinned};
 pub use route::{
     BacktrackRefused, GovernanceView, Reception, Route, SafetyView, Sealed, Uncommitted,
 };
-pub use router::{FollowUp, Profile, Routed, Router, RouterError, Rules};
+pub use router::{
+    FollowUp, Profile, Routed, Router, RouterError, Rules, SnapshotError, SnapshotReport,
+};
 pub use stop::Stop;
 pub use table::RoutingTable;
 
@@ -25,8 +27,11 @@ pub mod evidence;
 pub mod layers;
 pub mod payloads;
 pub mod pins;
+pub mod retention;
 pub mod route;
 pub mod router;
+#[cfg(feature = "compress")]
+pub mod shape;
 pub mod stop;
 pub mod table;
 pub mod terminal;

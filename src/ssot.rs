@@ -4,13 +4,18 @@
 //! - [`store`]: what a store promises; [`plan`]: what compare-and-append means
 //! - `memory` (feature `std`), `redb` (feature `redb`): two stores; `conformance` (feature
 //!   `std`): the rules for those of others
+//! - [`class`]: what kind of state a record is; [`snapshot`]: states kept in their streams
+//! - `segment` (feature `compress`): closed parts of a log, packed
 //! - [`merkle`]: the tree over the log, its root and its proofs
 //! - `note`, `checkpoint` (feature `notes`): what a log signs, whose word is taken for it, and
 //!   what a log can be caught at
+//! - [`conflict`]: what came between a decision and its commit, and whether it matters
 //! - [`ledger`]: receipts; [`verify`]: the whole log, or one stream, checked
 
 #[cfg(feature = "notes")]
 pub mod checkpoint;
+pub mod class;
+pub mod conflict;
 #[cfg(feature = "std")]
 pub mod conformance;
 #[cfg(feature = "std")]
@@ -27,5 +32,8 @@ pub mod plan;
 pub mod record;
 #[cfg(feature = "redb")]
 pub mod redb;
+#[cfg(feature = "compress")]
+pub mod segment;
+pub mod snapshot;
 pub mod store;
 pub mod verify;

@@ -1,8 +1,8 @@
 //! A desk: one session at the router, with everything routes of this session rest on.
 //!
-//! All of it is read from the log by verified replay when the session opens, and kept
-//! up to date by the very same function afterwards, so a desk that was restored knows
-//! what a desk that stayed open knows.
+//! All of it is read from the log by verified replay when the session opens, from a
+//! snapshot on where the stream has one, and kept up to date by the very same function
+//! afterwards, so a desk that was restored knows what a desk that stayed open knows.
 
 use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
@@ -16,7 +16,7 @@ use crate::commitment::SubjectKey;
 use crate::digest::Digest;
 use crate::governance::{Approval, BacktrackAuthorization, GovernanceDecision, Matter};
 use crate::id::{KindId, LayerId, SessionId, SnapshotId, SubjectId};
-use crate::identity::Session;
+use crate::identity::{Session, Standing};
 use crate::intent::RoutingId;
 use crate::memory::{Facts, Remembered, ShortTerm};
 use crate::modeling::{ModelingEngine, Observation};
@@ -24,11 +24,14 @@ use crate::pipeline::{Advancement, Progress, Settlement};
 use crate::provenance::Label;
 use crate::risk::Risk;
 use crate::routing::evidence::{EvidenceBlock, Outcome, OutcomeStatus, StepResult};
+use crate::ssot::conflict::ConflictDetected;
 use crate::ssot::ledger::Receipt;
 use crate::ssot::record::{Head, Record, StreamId, StreamKind};
 use crate::ssot::store::Batch;
 use crate::time::Timestamp;
 use crate::verdict::{Consensus, Drift, ReasonCode, Verdict, Vote};
+
+pub(super) mod saved;
 
 /// One session at the router.
 pub struct Desk<P> {
@@ -54,6 +57,12 @@ pub(super) struct Live<P> {
     pub(super) governance: Head,
     pub(super) open: Option<OpenRoute>,
     pub(super) record: Conduct,
+    /// The time of the audience's first record.
+    pub(super) since: Option<Timestamp>,
+    /// Whether subsystems say different things of the subject, as this desk found.
+    pub(super) torn: bool,
+    /// What speaks against the session since it was opened.
+    pub(super) doubt: Option<Standing>,
     /// What the salts of the subject's payloads are derived from, where they have any.
     pub(super) key: Option<SubjectKey>,
     /// Whether the key is new: it is kept with the next evidence.
@@ -74,6 +83,7 @@ pub struct OpenRoute {
 pub(super) struct Conduct {
     pub(super) good: u32,
     pub(super) bad: u32,
+    /// The time of its first route.
     pub(super) first: Option<Timestamp>,
     /// The time of this session's last route.
     pub(super) seen: Timestamp,
@@ -195,12 +205,23 @@ impl<P> Live<P> {
         }
     }
 
+    /// Takes a finished route of this session in.
+    pub(super) fn own<M: ModelingEngine<Profile = P> + ?Sized>(
+        &mut self,
+        modeling: &M,
+        block: &EvidenceBlock,
+        outcome: Option<&Outcome>,
+    ) {
+        self.record.seen = self.record.seen.max(block.timestamp);
+        self.absorb(modeling, block, outcome, true);
+    }
+
     /// Takes over the audience after a commit. Its first lineage record is the start of
     /// what is known of it, as it is for a replay.
     pub(super) fn arrive(&mut self, audience: AnyAudience, receipt: &Receipt) {
         if self.audience.head() == Head::EMPTY && audience.head() != Head::EMPTY {
             let written = receipt.records().first().map(Record::timestamp);
-            self.record.first = self.record.first.into_iter().chain(written).min();
+            self.since = self.since.or(written);
         }
         self.audience = audience;
     }
@@ -244,7 +265,8 @@ impl<P> Live<P> {
         now: Timestamp,
     ) -> ClassProfile {
         const DAY: u64 = 86_400_000;
-        let age = self.record.first.map_or(0, |first| now.since(first) / DAY);
+        let first = self.record.first.into_iter().chain(self.since).min();
+        let age = first.map_or(0, |first| now.since(first) / DAY);
         ClassProfile {
             identity_strength: session.strength(),
             consent: if session.consent() { Consent::Explicit } else { Consent::Implied },
@@ -297,6 +319,8 @@ pub(super) struct Pads {
     pub(super) outcome: Option<Batch>,
     /// The body of the outcome.
     pub(super) end: Vec<u8>,
+    /// What made commits halt since the last one that did not.
+    pub(super) contested: Vec<ConflictDetected>,
 }
 
 impl Pads {

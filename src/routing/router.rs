@@ -44,13 +44,18 @@ use crate::verdict::{Reason, Verdict};
 
 pub use acts::Decided;
 pub use forget::Forgotten;
+pub use snapshots::{SnapshotError, SnapshotReport};
 
 mod acts;
 mod attempt;
+mod contested;
 mod forget;
+mod history;
+mod linked;
 mod mandate;
 mod open;
 mod settle;
+mod snapshots;
 
 /// Everything a router decides under, beside what its engines hold.
 #[derive(Debug)]
@@ -422,7 +427,13 @@ impl<E: Engines, S: Store, C: Clock> Router<E, S, C> {
                     desk.live = Some(live);
                     return Ok(routed);
                 }
-                attempt::Attempt::Moved(again) => submission = again,
+                attempt::Attempt::Moved(again) => {
+                    // What is known stays known: only what is new is read.
+                    self.catch_up(&desk.streams, &mut live)?;
+                    desk.live = Some(live);
+                    submission = again;
+                }
+                attempt::Attempt::MovedAhead(again) => submission = again,
             }
         }
         Err(RouterError::Contended { attempts: ATTEMPTS })

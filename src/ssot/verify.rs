@@ -70,7 +70,7 @@ mod view;
 pub use fault::{Fault, Place};
 #[cfg(feature = "std")]
 pub use parallel::verify_on;
-pub use replay::{Replay, replay, verify_stream};
+pub use replay::{Replay, replay, replay_from, verify_stream};
 
 pub(crate) use view::RecordView;
 
@@ -176,7 +176,7 @@ fn unchanged<S: Store + ?Sized>(store: &S, before: u64) -> Result<(), VerifyErro
 }
 
 /// Reads a record and holds its bytes against the digest stored beside them.
-fn open(stored: &Stored, place: impl Fn() -> Place) -> Result<Record, Fault> {
+pub(in crate::ssot) fn open(stored: &Stored, place: impl Fn() -> Place) -> Result<Record, Fault> {
     let differs = |computed| Fault::Digest { place: place(), stored: stored.digest, computed };
     match Record::decode_sealed(&stored.bytes) {
         Ok(record) if record.digest() == stored.digest => Ok(record),

@@ -54,13 +54,23 @@ enum Command {
         store: PathBuf,
         /// The folder; it must be empty or not exist.
         folder: PathBuf,
+        /// Leaves out the bytes of records that are more sensitive than this. Default:
+        /// nothing is left out.
+        #[arg(long, value_enum, value_name = "SENSITIVITY")]
+        up_to: Option<UpTo>,
     },
+    /// Packs closed parts of a log, unpacks them, verifies them.
+    #[command(subcommand)]
+    Segment(crate::segment::SegmentCommand),
     /// Checks a Routing Table.
     #[command(subcommand)]
     Table(TableCommand),
     /// Checks a policy folder.
     #[command(subcommand)]
     Policy(PolicyCommand),
+    /// Compares the sessions of one subject (Fellegi-Sunter record linkage).
+    #[command(subcommand)]
+    Identity(IdentityCommand),
     /// Writes a commented starter folder that routes out of the box.
     Init {
         /// The folder; it must be empty or not exist.
@@ -83,6 +93,19 @@ enum TableCommand {
 }
 
 #[derive(Debug, Subcommand)]
+enum IdentityCommand {
+    /// Shows how each session of a subject compares with the ones before it: field by
+    /// field, as it was recorded, or under another model.
+    ///
+    /// Example: `prospera identity score log.redb alice --model linkage.toml`
+    Score(ScoreArgs),
+    /// Estimates a model from all sessions of a log and writes it as a `linkage.toml`.
+    ///
+    /// Example: `prospera identity estimate log.redb > policy/linkage.toml`
+    Estimate(EstimateArgs),
+}
+
+#[derive(Debug, Subcommand)]
 enum PolicyCommand {
     /// Checks every file, and the files against each other.
     Check {
@@ -98,6 +121,17 @@ pub(crate) enum Format {
     Text,
     /// For machines: one JSON object a line.
     Json,
+}
+
+/// For whom an export is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum UpTo {
+    /// Anybody.
+    Public,
+    /// The organisation.
+    Internal,
+    /// Who may see personal data.
+    Personal,
 }
 
 /// What routes are counted by.
@@ -322,6 +356,29 @@ pub(crate) struct SettleArgs {
     pub(crate) now: Option<u64>,
 }
 
+#[derive(Debug, Args)]
+pub(crate) struct ScoreArgs {
+    /// The store's file.
+    pub(crate) store: PathBuf,
+    /// The subject.
+    pub(crate) subject: String,
+    /// Scores under this model instead of showing what was recorded.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) model: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct EstimateArgs {
+    /// The store's file.
+    pub(crate) store: PathBuf,
+    /// What the random sample of subjects is drawn by.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(crate) seed: u64,
+    /// The model's version.
+    #[arg(long = "as", value_name = "VERSION", default_value = "estimated")]
+    pub(crate) version: String,
+}
+
 impl Arguments {
     /// Does what was asked for.
     pub(crate) fn run(self, out: &mut Out) -> Result<ExitCode, Failure> {
@@ -338,9 +395,16 @@ impl Arguments {
             Command::Audience(args) => crate::audience::run(&args, out),
             Command::Approve(args) => crate::approve::run(&args, out),
             Command::Settle(args) => crate::settle::run(&args, out),
-            Command::Export { store, folder } => crate::export::run(&store, &folder, out),
+            Command::Export { store, folder, up_to } => {
+                crate::export::run(&store, &folder, up_to, out)
+            }
+            Command::Segment(command) => crate::segment::run(&command, out),
             Command::Table(TableCommand::Check { file }) => crate::check::table(&file, out),
             Command::Policy(PolicyCommand::Check { folder }) => crate::check::policy(&folder, out),
+            Command::Identity(IdentityCommand::Score(args)) => crate::identity::score(&args, out),
+            Command::Identity(IdentityCommand::Estimate(args)) => {
+                crate::identity::estimate(&args, out)
+            }
             Command::Init { folder } => crate::init::run(&folder, out),
             Command::Completions { shell } => {
                 let mut script = Vec::new();

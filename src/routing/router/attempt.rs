@@ -5,7 +5,7 @@ use alloc::string::ToString;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use super::{FollowUp, Profile, Routed, Router, RouterError, keep, moved};
+use super::{FollowUp, Profile, Routed, Router, RouterError, contested, keep, moved};
 use crate::audience::permits::permits;
 use crate::audience::state::State;
 use crate::commitment::SubjectKey;
@@ -14,6 +14,7 @@ use crate::encode::{Encode as _, Writer};
 use crate::id::Subsystem;
 use crate::identity::Session;
 use crate::intent::Submission;
+use crate::routing::desk::saved::save;
 use crate::routing::desk::{Live, Pads, Streams, class_number};
 use crate::routing::engines::Engines;
 use crate::routing::evidence::EvidenceBlock;
@@ -23,6 +24,7 @@ use crate::routing::stop::Stop;
 use crate::routing::terminal::{GovernanceStop, Terminal as _};
 use crate::ssot::ledger::Receipt;
 use crate::ssot::record::{Draft, RecordKind};
+use crate::ssot::snapshot::is_slot;
 use crate::ssot::store::Store;
 use crate::time::{Clock, Timestamp};
 use crate::verdict::{Reason, Verdict};
@@ -34,6 +36,9 @@ pub(super) enum Attempt {
     Done(Routed),
     /// The log moved on before anything was recorded: try again.
     Moved(Submission),
+    /// As [`Attempt::Moved`], and what is live has taken the route in already: it must be
+    /// read again.
+    MovedAhead(Submission),
 }
 
 /// How far a submission got, and what the audience must do about it.
@@ -173,6 +178,7 @@ impl<E: Engines, S: Store, C: Clock> Router<E, S, C> {
         live: &mut Live<Profile<E>>,
         submission: Submission,
     ) -> Result<Attempt, RouterError> {
+        live.torn = pads.is_torn();
         let room = core::mem::take(&mut pads.block);
         let Walked { result, mandate, now } = self.walk(session, live, submission, room);
         let before = live.audience.state();
@@ -181,10 +187,14 @@ impl<E: Engines, S: Store, C: Clock> Router<E, S, C> {
         // let pass or refused: a decision made meanwhile may be what it waits for.
         let heads =
             [live.routing, moving.expected_head(), live.facts.head(), live.governance, self.policy];
+        let contested = core::mem::take(&mut pads.contested);
         let batch = pads.evidence(streams, &self.policy_stream);
         batch.renew(now);
         for (place, head) in heads.into_iter().enumerate() {
             batch.expect_at(place, head);
+        }
+        for conflict in &contested {
+            batch.push_draft(contested::draft(conflict, streams));
         }
         for draft in moving.drafts(Subsystem::Safety) {
             batch.push_draft(draft);
@@ -206,17 +216,36 @@ impl<E: Engines, S: Store, C: Clock> Router<E, S, C> {
                 );
                 batch.push_draft(draft);
                 keep(batch, &submission);
+                let due = Self::due(live, contested.len());
+                if due {
+                    live.own(self.engines.modeling(), &block, None);
+                    if let Some(draft) = self.snapshot(streams, live) {
+                        batch.push_draft(draft);
+                    }
+                }
                 let receipt = match self.ledger.commit(&*batch) {
                     Ok(receipt) => receipt,
                     Err(error) if moved(&error) => {
+                        let refused = batch.clone();
+                        pads.contested = contested;
+                        self.contested(pads, &refused, submission.intent())?;
                         self.check_policy()?;
+                        if due {
+                            return Ok(Attempt::MovedAhead(submission));
+                        }
+                        moving.give_back(live);
                         return Ok(Attempt::Moved(submission));
                     }
-                    Err(error) => return Err(RouterError::EvidenceNotRecorded(error)),
+                    Err(error) => {
+                        pads.contested = contested;
+                        return Err(RouterError::EvidenceNotRecorded(error));
+                    }
                 };
                 live.key_is_new = false;
                 let moved = Self::arrived(live, moving, &receipt, before)?;
-                live.absorb(self.engines.modeling(), &block, None, true);
+                if !due {
+                    live.own(self.engines.modeling(), &block, None);
+                }
                 live.routing = receipt.head(&streams.routing).unwrap_or(live.routing);
                 Ok(Attempt::Done(routed(block, &receipt, follow_up, moved)))
             }
@@ -225,6 +254,8 @@ impl<E: Engines, S: Store, C: Clock> Router<E, S, C> {
                 let (lent, draft) = sealed.lend();
                 batch.push_draft(draft);
                 let committed = self.ledger.commit(&*batch);
+                let halted = matches!(&committed, Err(error) if moved(error));
+                let refused = halted.then(|| batch.clone());
                 // The last that was pushed.
                 let Some(draft) = batch.pop_draft() else {
                     return Err(RouterError::Act("the evidence left its batch".into()));
@@ -232,11 +263,16 @@ impl<E: Engines, S: Store, C: Clock> Router<E, S, C> {
                 let sealed = lent.returned(draft);
                 let receipt = match committed {
                     Ok(receipt) => receipt,
-                    Err(error) if moved(&error) => {
+                    Err(error) => {
+                        pads.contested = contested;
+                        let Some(refused) = refused else {
+                            return Err(RouterError::EvidenceNotRecorded(error));
+                        };
+                        self.contested(pads, &refused, sealed.submission().intent())?;
                         self.check_policy()?;
+                        moving.give_back(live);
                         return Ok(Attempt::Moved(sealed.abandon().1));
                     }
-                    Err(error) => return Err(RouterError::EvidenceNotRecorded(error)),
                 };
                 live.key_is_new = false;
                 let moved = Self::arrived(live, moving, &receipt, before)?;
@@ -304,14 +340,41 @@ impl<E: Engines, S: Store, C: Clock> Router<E, S, C> {
             batch.push_payload(digest, bytes);
         }
         let evidence = outcome.evidence;
-        let receipt = (self.ledger.commit(&*batch))
-            .map_err(|source| RouterError::OutcomeNotRecorded { evidence, source })?;
+        // Where the commit fails, what is live is dropped: it may be ahead of the log.
+        live.open = None;
+        let due = Self::due(live, 0);
+        live.own(self.engines.modeling(), block, Some(outcome));
+        if due && let Some(draft) = self.snapshot(streams, live) {
+            batch.push_draft(draft);
+        }
+        let receipt = match self.ledger.commit(&*batch) {
+            Ok(receipt) => receipt,
+            Err(source) => {
+                if moved(&source) {
+                    let refused = batch.clone();
+                    // Where this cannot be read, the outcome's own error says more.
+                    let _read = self.contested(pads, &refused, None);
+                }
+                return Err(RouterError::OutcomeNotRecorded { evidence, source });
+            }
+        };
         let room = batch.pop_draft().map(Draft::into_body);
         pads.end = room.map(reusable).unwrap_or_default();
         live.routing = receipt.head(&streams.routing).unwrap_or(live.routing);
-        live.open = None;
-        live.absorb(self.engines.modeling(), block, Some(outcome), true);
         Ok(())
+    }
+
+    /// Whether a snapshot is due behind the record that ends a route, in front of which so
+    /// many others stand in its commit.
+    const fn due(live: &Live<Profile<E>>, before: usize) -> bool {
+        is_slot(live.routing.length().saturating_add(1).saturating_add(before as u64))
+    }
+
+    /// What is live as a record of its stream, where the engine keeps it.
+    fn snapshot(&self, streams: &Streams, live: &Live<Profile<E>>) -> Option<Draft> {
+        let body = save(self.engines.modeling(), live)?;
+        let (stream, kind) = (streams.routing.clone(), RecordKind::Snapshot);
+        Some(Draft::new(stream, kind, Subsystem::Routing, body))
     }
 
     /// Applies a committed change to the audience.

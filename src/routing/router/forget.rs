@@ -8,6 +8,9 @@
 //! them whoever holds a guess can confirm it, and a payload that another subject's evidence
 //! names, too, is one payload: it stays, and is counted as shared.
 //!
+//! The least lives of [`crate::ssot::class`] hold for erasing by age alone. Forgetting has
+//! another ground, a decision, and refuses what a review or an open route still needs.
+//!
 //! INVARIANT (recorded first): nothing is erased before the decision is on record. After a
 //! crash between the two, forgetting once more erases the rest.
 

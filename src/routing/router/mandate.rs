@@ -2,11 +2,12 @@
 
 use alloc::vec::Vec;
 
+use super::linked::causes;
 use super::{Profile, Router, RouterError};
 use crate::audience::any::{AnyAudience, Carried, Change, Support};
 use crate::audience::causes::{
     ConstitutionalViolation, DowngradeCause, DowngradeCauses, EscalationTrigger,
-    EscalationTriggers, HoldTrigger, HoldTriggers, Restriction,
+    EscalationTriggers, HoldTrigger, Restriction,
 };
 use crate::audience::classifier::Class;
 use crate::audience::evaluate::{Assessment, Move, evaluate};
@@ -144,6 +145,15 @@ impl Moving {
         }
     }
 
+    /// Nothing was recorded: the audience is as it was.
+    pub(super) fn give_back<P>(self, live: &mut Live<P>) {
+        match self {
+            Self::Rests(_) => {}
+            Self::Stays(audience) => live.audience = audience,
+            Self::Changes(change) => live.audience = change.abandon(),
+        }
+    }
+
     /// The audience as it is now; none where it never left the desk.
     pub(super) fn confirm(self, receipt: &Receipt) -> Result<Option<AnyAudience>, RouterError> {
         match self {
@@ -192,8 +202,10 @@ impl<E: Engines, S: Store, C: Clock> Router<E, S, C> {
             label: intent.label(),
             lineage_intact: true,
         });
-        let mut escalation = EscalationTriggers::NONE;
-        let mut hold = HoldTriggers::NONE;
+        let (mut hold, mut escalation) = causes(live.doubt);
+        if live.torn {
+            hold = hold.with(HoldTrigger::SubsystemConflict);
+        }
         if identity.anomaly >= Risk::ESCALATION {
             escalation = escalation.with(EscalationTrigger::IdentityAnomaly);
         } else if identity.anomaly >= INCONSISTENT {

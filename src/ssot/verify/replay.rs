@@ -28,6 +28,20 @@ pub struct Replay<'a, S: ?Sized> {
     over: bool,
 }
 
+/// Starts the verified replay of what a stream has behind `after`, a head of it that the
+/// caller knows. What stands before is not read; that it ends in `after` is what the first
+/// record's link says.
+///
+/// # Errors
+/// [`VerifyError::Store`] when the stream's head cannot be read.
+pub fn replay_from<'a, S: Store + ?Sized>(
+    store: &'a S,
+    stream: &StreamId,
+    after: Head,
+) -> Result<Replay<'a, S>, VerifyError> {
+    Ok(Replay { at: after, ..replay(store, stream)? })
+}
+
 /// Starts the verified replay of a stream.
 ///
 /// # Errors
@@ -67,7 +81,7 @@ impl<S: Store + ?Sized> Replay<'_, S> {
 
     fn step(&mut self) -> Result<Option<Record>, VerifyError> {
         let sequence = self.at.length();
-        if sequence == self.end.length() {
+        if sequence >= self.end.length() {
             return if self.at == self.end { Ok(None) } else { Err(self.mismatch().into()) };
         }
         if self.piece.len() == 0 {
