@@ -58,8 +58,15 @@ impl<X: Examiner> Inspector<X> {
         // Records were appended while the heads were read: then more is expected of them.
         let whole = store.len()? <= self.next;
         if whole {
+            let other = |stream: &StreamId| self.tracks.get(stream).map(|track| &track.memo);
             for row in &mut rows {
                 ends_here(row);
+                let memo = other(&row.stream);
+                if let Some(fault) =
+                    memo.and_then(|memo| self.examiner.closing(&row.stream, memo, &other))
+                {
+                    row.fail(&fault);
+                }
             }
         }
         for (track, listed) in self.tracks.list.iter().zip(listed) {
@@ -69,7 +76,7 @@ impl<X: Examiner> Inspector<X> {
         }
         if whole && let Some((stream, fault)) = self.examiner.pending() {
             for row in rows.iter_mut().filter(|row| row.stream == stream) {
-                row.fail(fault.clone());
+                row.fail(&fault);
             }
         }
         self.trunk.hold(store, &mut rows, &mut faults)?;
@@ -94,7 +101,7 @@ impl<X: Examiner> Inspector<X> {
             row.cells.iter_mut().for_each(|cell| cell.grown(head.length() - checked));
         } else if head != track.head {
             let at = (self.next.saturating_sub(1), checked);
-            row.fail(Fault::new(Rule::Head, at, track.head, head));
+            row.fail(&Fault::new(Rule::Head, at, track.head, head));
         }
         row
     }
@@ -120,7 +127,7 @@ fn ends_here(row: &mut Row) {
     }
     let expected = alloc::format!("a head of {} records", row.checked);
     let at = (0, row.checked);
-    row.fail(Fault::new(Rule::Head, at, expected, row.head));
+    row.fail(&Fault::new(Rule::Head, at, expected, row.head));
 }
 
 pub(super) fn started<X: Examiner>(examiner: &X, stream: &StreamId) -> Track<X::Memo> {

@@ -120,16 +120,12 @@ impl<X: Examiner> Inspector<X> {
             read += piece.len() as u64;
             let mut touched = Touched::new();
             for stored in &piece {
-                match stored {
-                    Some(stored) => {
-                        let known = (&remembered, &mut touched);
-                        self.record(store, stored, options, known)?;
-                    }
-                    None => {
-                        let what = "bytes that cannot be read";
-                        self.unreadable("a record", what);
-                        self.trunk.poison(self.next);
-                    }
+                if let Some(stored) = stored {
+                    let known = (&remembered, &mut touched);
+                    self.record(store, stored, options, known)?;
+                } else {
+                    self.unreadable("a record", "bytes that cannot be read");
+                    self.trunk.poison(self.next);
                 }
                 self.next = self.next.saturating_add(1);
             }
