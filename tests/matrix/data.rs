@@ -49,7 +49,8 @@ fn the_form_of_an_empty_matrix_is_known() {
     let mut inspector = Inspector::new(LogOnly);
     inspector.run(&store, &Options::default(), |_| {}).unwrap();
     let empty = inspector.matrix(&store, made()).unwrap();
-    let hex: String = empty.to_canonical().iter().map(|byte| format!("{byte:02x}")).collect();
+    let hex = |byte: &u8| [byte >> 4, byte & 15].map(|d| char::from_digit(d.into(), 16).unwrap());
+    let hex: String = empty.to_canonical().iter().flat_map(hex).collect();
     let root = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
     let made = "00505c18a3010000060000006120746573740000000000000000";
     assert_eq!(

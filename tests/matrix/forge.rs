@@ -133,7 +133,7 @@ impl Forge {
     /// The place of the n-th record of a kind.
     pub(crate) fn find(&self, kind: RecordKind, nth: usize) -> usize {
         let mut places = self.sheets.iter().enumerate().filter(|(_, s)| s.kind == kind);
-        places.nth(nth).unwrap_or_else(|| panic!("no {} {nth}", kind.name())).0
+        places.nth(nth).unwrap().0
     }
 
     /// The place of the n-th evidence block for which something holds.
@@ -186,25 +186,25 @@ fn rename(body: &[u8], renamed: &HashMap<Digest, Digest>) -> Vec<u8> {
             None => at += 1,
         }
     }
-    if let (Some(before), Ok(mut after)) = (before, EvidenceBlock::from_canonical(&body)) {
-        if let (Some(objective), Some(id)) = (after.objective, after.routing_id) {
-            let mut components = prospera::intent::RoutingComponents {
-                intent: before.intent,
-                objective,
-                snapshot: before.snapshot,
-                flags: before.flags,
-                consensus: Consensus::NONE,
-            };
-            for votes in votes() {
-                components.consensus = votes;
-                if components.id() == id {
-                    components.snapshot = after.snapshot;
-                    after.routing_id = Some(components.id());
-                    break;
-                }
+    if let (Some(before), Ok(mut after)) = (before, EvidenceBlock::from_canonical(&body))
+        && let (Some(objective), Some(id)) = (after.objective, after.routing_id)
+    {
+        let mut components = prospera::intent::RoutingComponents {
+            intent: before.intent,
+            objective,
+            snapshot: before.snapshot,
+            flags: before.flags,
+            consensus: Consensus::NONE,
+        };
+        for votes in votes() {
+            components.consensus = votes;
+            if components.id() == id {
+                components.snapshot = after.snapshot;
+                after.routing_id = Some(components.id());
+                break;
             }
-            return after.to_canonical();
         }
+        return after.to_canonical();
     }
     body
 }
