@@ -49,20 +49,9 @@ impl<E: Engines, S: Store, C: Clock> Router<E, S, C> {
         if store.head(&streams.session)? != Head::EMPTY {
             return Err(RouterError::SessionExists { session: session.id().clone() });
         }
-        let opening = session.opening();
-        let linked = Draft::new(
-            streams.subject.clone(),
-            RecordKind::SessionOpened,
-            Subsystem::Identity,
-            opening.body().to_vec(),
-        );
         for attempt in 1.. {
-            let batch = Batch::new(self.clock.now())
-                .expect(streams.session.clone(), Head::EMPTY)
-                .expect(streams.subject.clone(), store.head(&streams.subject)?)
-                .append(opening.clone())
-                .append(linked.clone());
-            match self.ledger.commit(batch) {
+            let after = store.head(&streams.subject)?;
+            match self.ledger.commit(opening(&session, &streams, after, self.clock.now())) {
                 Ok(_opened) => break,
                 // Another session of the subject was opened meanwhile; or this one was.
                 Err(error) if super::moved(&error) && attempt < ATTEMPTS => {
@@ -266,7 +255,11 @@ impl<E: Engines, S: Store, C: Clock> Router<E, S, C> {
     /// One move of an audience that nothing is asked of: an advance the four verdicts
     /// clear, or a restriction they demand. Says whether it may be asked again.
     #[expect(clippy::too_many_lines, reason = "one arm for each advance of the table")]
-    fn advance(&self, session: &Session, live: &mut Live<Profile<E>>) -> Result<bool, RouterError> {
+    pub(super) fn advance(
+        &self,
+        session: &Session,
+        live: &mut Live<Profile<E>>,
+    ) -> Result<bool, RouterError> {
         let now = self.clock.now();
         let from = live.audience.state();
         let posture = PostureInput {
@@ -385,6 +378,27 @@ impl<E: Engines, S: Store, C: Clock> Router<E, S, C> {
         }
         Ok(again)
     }
+}
+
+/// The commit that opens a session: on its own stream and on its subject's.
+pub(super) fn opening(
+    session: &Session,
+    streams: &Streams,
+    after: Head,
+    now: crate::time::Timestamp,
+) -> Batch {
+    let opening = session.opening();
+    let linked = Draft::new(
+        streams.subject.clone(),
+        RecordKind::SessionOpened,
+        Subsystem::Identity,
+        opening.body().to_vec(),
+    );
+    Batch::new(now)
+        .expect(streams.session.clone(), Head::EMPTY)
+        .expect(streams.subject.clone(), after)
+        .append(opening)
+        .append(linked)
 }
 
 /// One route of a routing stream.

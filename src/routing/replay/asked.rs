@@ -1,0 +1,95 @@
+//! What was asked for, from the evidence and the payloads that the log keeps.
+
+use alloc::string::ToString as _;
+
+use crate::digest::Digest;
+use crate::encode::{DecodeError, Reader};
+use crate::governance::GovernanceToken;
+use crate::id::LayerId;
+use crate::intent::{
+    Catalogue, Intent, IntentError, Malformed, Objective, RoutingId, Submission,
+};
+use crate::routing::evidence::{EVIDENCE_VERSION, EvidenceBlock, StepResult};
+use crate::ssot::record::Record;
+use crate::time::Timestamp;
+use crate::verdict::{Consensus, Reason, ReasonCode, SafetyFlags, Verdict};
+
+/// The start of an evidence block: what a route is routed again with.
+pub(super) struct Peek {
+    verdict: Verdict,
+    pub(super) timestamp: Timestamp,
+    pub(super) intent: Digest,
+    pub(super) objective: Option<Digest>,
+    /// The tag of its token, zeros where it has none.
+    pub(super) tag: Digest,
+    pub(super) minted: bool,
+}
+
+impl Peek {
+    pub(super) fn of(body: &[u8]) -> Result<Self, DecodeError> {
+        let mut input = Reader::new(body);
+        let version = input.u8()?;
+        if version != EVIDENCE_VERSION {
+            return Err(Reader::bad_tag("evidence version 1", version, 0));
+        }
+        let (verdict, timestamp) = (input.value()?, input.value()?);
+        let _routing_id: Option<RoutingId> = input.option()?;
+        let (intent, objective) = (input.digest()?, input.option()?);
+        let _flags: (SafetyFlags, SafetyFlags) = (input.value()?, input.value()?);
+        let _votes: Consensus = input.value()?;
+        let token: Option<GovernanceToken> = input.option()?;
+        let (tag, minted) = (token.map_or(Digest::ZERO, |token| token.tag()), token.is_some());
+        Ok(Self { verdict, timestamp, intent, objective, tag, minted })
+    }
+
+    /// Whether the route waits for somebody.
+    pub(super) const fn waits(&self) -> bool {
+        matches!(self.verdict, Verdict::StepUp | Verdict::Defer)
+    }
+
+    /// What was no intent: its digest is in the evidence, why it was none in the trace. The
+    /// bytes themselves are not kept.
+    pub(super) fn malformed(&self, record: &Record) -> Submission {
+        let block: Option<EvidenceBlock> = record.read().ok();
+        let trace = block.iter().flat_map(|block| &block.trace);
+        let blocked = trace.filter(|e| e.layer == LayerId::Intent && e.result == StepResult::Stopped);
+        let reason = blocked.filter_map(|entry| entry.reasons.first()).last().cloned();
+        let reason = reason.unwrap_or_else(|| Reason::new(ReasonCode::IntentMalformed));
+        Malformed { digest: self.intent, subject: None, session: None, reason }.into()
+    }
+}
+
+/// The intent that these bytes are, in the words of this objective; `None` when another
+/// catalogue checked it.
+pub(super) fn submission(
+    catalogue: &Catalogue,
+    intent: &[u8],
+    objective: &[u8],
+) -> Result<Option<Submission>, IntentError> {
+    // Bytes that are no text have another hash than any text: the evidence says so.
+    let text = core::str::from_utf8(objective).unwrap_or_default();
+    match Intent::from_canonical(intent, catalogue, Objective::new(text)) {
+        Ok(intent) => Ok(Some(intent.into())),
+        Err(IntentError::Catalogue { .. }) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// When the token was redeemed, where it was refused for the time: the trace says it.
+pub(super) fn time_of_step_seven(record: &Record) -> Option<Timestamp> {
+    let block: EvidenceBlock = record.read().ok()?;
+    let last = block.trace.last()?;
+    let stopped = last.layer == LayerId::Pipeline && last.result == StepResult::Stopped;
+    let reason = last.reasons.first().filter(|r| stopped && r.code == ReasonCode::TokenInvalid)?;
+    let (_, found) = reason.detail.rsplit_once(", found ")?;
+    let clock = found.split_once('T')?.1.strip_suffix('Z')?;
+    let mut parts = clock.split([':', '.']).map(|part| part.parse::<u64>().ok());
+    let (hours, minutes) = (parts.next()??, parts.next()??);
+    let (seconds, millis) = (parts.next()??, parts.next()??);
+    let of_day = ((hours * 60 + minutes) * 60 + seconds) * 1000 + millis;
+    let days = block.timestamp.as_millis() / DAY;
+    let on = |day: u64| Timestamp::from_millis(day.saturating_mul(DAY).saturating_add(of_day));
+    (0..=1).map(|further| on(days.saturating_add(further))).find(|time| time.to_string() == found)
+}
+
+const DAY: u64 = 86_400_000;

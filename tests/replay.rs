@@ -1,0 +1,107 @@
+//! Replay of logs that real routers wrote: the same is found the same, whatever was changed
+//! is found and named.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
+
+use std::num::NonZeroUsize;
+
+use prospera::routing::replay::{NotReplayable, Pinned, Replay, Report, Version, VersionError};
+use prospera::ssot::record::RecordKind;
+use prospera::ssot::store::Store;
+use prospera::testing::world::{DefaultEngines, Setup, World};
+
+#[path = "replay/generated.rs"]
+mod generated;
+#[path = "replay/tampered.rs"]
+mod tampered;
+
+fn sample(_: &Pinned) -> Result<Version<DefaultEngines>, VersionError> {
+    Ok(Setup::sample().unwrap().version().unwrap())
+}
+
+fn replayed<S: Store + Sync>(store: &S, threads: usize) -> Report {
+    let threads = NonZeroUsize::new(threads).unwrap();
+    Replay::new(store, sample).threads(threads).run(|_| {}).unwrap()
+}
+
+fn same(world: &World) -> Report {
+    let report = replayed(world.router.store(), 1);
+    assert!(report.is_same(), "{report:#?}");
+    assert_eq!(report.all().total(), world.router.store().len().unwrap());
+    report
+}
+
+#[test]
+fn a_route_and_its_outcome_are_derived_again() {
+    let world = Setup::sample().unwrap().build().unwrap();
+    let mut desk = world.open("alice", "s-1").unwrap();
+    for name in ["today", "tomorrow"] {
+        let intent = world.intent("note.read", "Read my notes.", &[("name", name.into())]).unwrap();
+        let _routed = world.router.route(&mut desk, intent).unwrap();
+    }
+    let calls = world.calls.count();
+    let report = same(&world);
+    assert_eq!(report.routes().same, 2);
+    assert_eq!(report.kinds[&RecordKind::Outcome].same, 2);
+    assert_eq!(report.tags_taken, 2, "nobody gave the key");
+    assert_eq!(world.calls.count(), calls, "nothing was executed");
+}
+
+#[test]
+fn with_the_key_tags_are_derived_and_without_it_said_to_be_taken() {
+    let world = Setup::sample().unwrap().build().unwrap();
+    let mut desk = world.open("alice", "s-1").unwrap();
+    let intent = world.intent("note.read", "Read.", &[("name", "today".into())]).unwrap();
+    let _routed = world.router.route(&mut desk, intent).unwrap();
+    let with = |key: u8| {
+        Replay::new(world.router.store(), sample).with_secret([key; 32]).run(|_| {}).unwrap()
+    };
+    let right = with(7);
+    assert!(right.is_same() && right.tags_taken == 0, "{right:?}");
+    let wrong = with(8);
+    assert_eq!(wrong.routes().differ, 1);
+    assert_eq!(&*wrong.first.unwrap().field, "token");
+}
+
+#[test]
+fn an_empty_log_is_the_same() {
+    let report = replayed(&prospera::ssot::memory::MemoryStore::new(), 2);
+    assert!(report.is_same());
+    assert_eq!(report.all().total(), 0);
+}
+
+#[test]
+fn what_has_no_engines_is_counted_with_its_reason() {
+    let world = Setup::sample().unwrap().build().unwrap();
+    let mut desk = world.open("alice", "s-1").unwrap();
+    let intent = world.intent("note.read", "Read.", &[("name", "today".into())]).unwrap();
+    let _routed = world.router.route(&mut desk, intent).unwrap();
+    let store = world.router.store();
+    let none = |pinned: &Pinned| -> Result<Version<DefaultEngines>, VersionError> {
+        Err(VersionError::NotKept { pins: pinned.pinned.pins.digest() })
+    };
+    let report = Replay::new(store, none).run(|_| {}).unwrap();
+    assert_eq!(report.routes().not_replayable, 1);
+    assert!(report.nothing_differs() && !report.is_same());
+    assert_eq!(report.not_replayable[&NotReplayable::Policy], store.len().unwrap());
+    let pins = world.router.rules().pins.digest().to_string();
+    assert!(report.versions.iter().any(|why| why.contains(&pins)), "{:?}", report.versions);
+}
+
+#[test]
+fn engines_of_another_version_are_not_taken_for_those_of_the_log() {
+    let world = Setup::sample().unwrap().build().unwrap();
+    let other = |_: &Pinned| {
+        let mut setup = Setup::sample().unwrap();
+        setup.table = prospera::routing::RoutingTable::build("other".parse().unwrap(), Vec::new()).unwrap();
+        Ok(setup.version().unwrap())
+    };
+    let report = Replay::new(world.router.store(), other).run(|_| {}).unwrap();
+    assert_eq!(report.kinds[&RecordKind::PolicyPinned].differ, 1);
+    assert_eq!(&*report.first.unwrap().field, "pins");
+}
