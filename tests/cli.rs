@@ -12,6 +12,8 @@ use serde_json::json;
 
 #[path = "cli/errors.rs"]
 mod errors;
+#[path = "cli/replay.rs"]
+mod replay;
 #[path = "cli/support.rs"]
 mod support;
 

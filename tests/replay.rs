@@ -1,5 +1,5 @@
 //! Replay of logs that real routers wrote: the same is found the same, whatever was changed
-//! is found and named.
+//! is found and named (D-41).
 
 #![expect(
     clippy::unwrap_used,
@@ -17,8 +17,13 @@ use prospera::testing::world::{DefaultEngines, Setup, World};
 
 #[path = "replay/generated.rs"]
 mod generated;
+#[path = "replay/policies.rs"]
+#[cfg(all(feature = "files", feature = "redb"))]
+mod policies;
 #[path = "replay/tampered.rs"]
 mod tampered;
+#[path = "replay/what_if.rs"]
+mod what_if;
 
 fn sample(_: &Pinned) -> Result<Version<DefaultEngines>, VersionError> {
     Ok(Setup::sample().unwrap().version().unwrap())
@@ -98,7 +103,8 @@ fn engines_of_another_version_are_not_taken_for_those_of_the_log() {
     let world = Setup::sample().unwrap().build().unwrap();
     let other = |_: &Pinned| {
         let mut setup = Setup::sample().unwrap();
-        setup.table = prospera::routing::RoutingTable::build("other".parse().unwrap(), Vec::new()).unwrap();
+        setup.table =
+            prospera::routing::RoutingTable::build("other".parse().unwrap(), Vec::new()).unwrap();
         Ok(setup.version().unwrap())
     };
     let report = Replay::new(world.router.store(), other).run(|_| {}).unwrap();

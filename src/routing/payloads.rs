@@ -14,6 +14,7 @@ use alloc::vec::Vec;
 use crate::digest::{Digest, Domain};
 use crate::encode::{Decode as _, DecodeError};
 use crate::routing::evidence::{EvidenceBlock, Outcome};
+use crate::routing::pins::PolicyPinned;
 use crate::ssot::record::{Record, RecordKind};
 use crate::ssot::store::{Store, StoreError};
 use crate::ssot::verify::RecordView;
@@ -25,7 +26,7 @@ pub enum PayloadError {
     /// The bytes kept are not those the evidence names.
     #[error("the {what} that is kept was changed: expected {expected}, found {found}")]
     Changed {
-        /// `intent`, `objective` or `output`.
+        /// `intent`, `objective`, `output` or `policy file`.
         what: &'static str,
         /// The digest in the evidence.
         expected: Digest,
@@ -193,6 +194,12 @@ fn names(index: u64, bytes: &[u8], named: &mut Vec<Named>) -> Result<(), Payload
             let outcome = Outcome::from_canonical(view.body).map_err(unread)?;
             name("output", Domain::Output, outcome.output);
         }
+        RecordKind::PolicyPinned => {
+            let pinned = PolicyPinned::from_canonical(view.body).map_err(unread)?;
+            for part in pinned.files.iter().flat_map(|file| &file.parts) {
+                name("policy file", Domain::Payload, Some(*part));
+            }
+        }
         _ => {}
     }
     Ok(())
@@ -202,7 +209,7 @@ fn names(index: u64, bytes: &[u8], named: &mut Vec<Named>) -> Result<(), Payload
 /// could not be read.
 fn sound_together<S: Store + ?Sized>(store: &S, named: &[Named]) -> Option<usize> {
     let mut sound = 0;
-    for domain in [Domain::Intent, Domain::Objective, Domain::Output] {
+    for domain in [Domain::Intent, Domain::Objective, Domain::Output, Domain::Payload] {
         let own = named.iter().filter(|name| name.domain == domain);
         let digests: Vec<Digest> = own.map(|name| name.digest).collect();
         for digests in digests.chunks(PIECE) {

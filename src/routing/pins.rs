@@ -103,7 +103,9 @@ impl PolicyFiles {
 
     /// The payloads under which their parts are kept.
     pub(crate) fn payloads(&self) -> impl Iterator<Item = (Digest, Arc<[u8]>)> + '_ {
-        self.0.values().flat_map(|bytes| bytes.chunks(PART).map(|part| (digest_of(part), part.into())))
+        self.0
+            .values()
+            .flat_map(|bytes| bytes.chunks(PART).map(|part| (digest_of(part), part.into())))
     }
 }
 

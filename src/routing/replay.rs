@@ -42,6 +42,8 @@
 //!
 //! INVARIANT (nothing is written): the routers of a replay write to a tape that compares
 //! and forgets; nothing here can append to the log's store.
+//!
+//! Requirements: D-24, D-41.
 
 use alloc::string::ToString as _;
 use alloc::sync::Arc;
@@ -71,6 +73,7 @@ pub use report::{Difference, NotReplayable, Report, Tally};
 #[cfg(feature = "files")]
 pub use versions::kept_version;
 pub use versions::{Pinned, Version, VersionError, kept_files, versions};
+pub use what_if::{CHANGES_TOLD, Change, Changes, Fared, Ruling, Turn, WhatIf};
 
 use derive::Worker;
 use past::Kept;
@@ -83,6 +86,7 @@ mod past;
 mod report;
 mod tape;
 mod versions;
+mod what_if;
 
 /// Why a log could not be replayed at all.
 #[derive(Debug, thiserror::Error)]
@@ -111,6 +115,12 @@ pub enum ReplayError {
     /// The router's own rules refuse it.
     #[error(transparent)]
     Router(#[from] RouterError),
+    /// The candidate of a what-if cannot be used.
+    #[error("the candidate cannot be used: {why}")]
+    Candidate {
+        /// Why not.
+        why: alloc::string::String,
+    },
     /// A worker ended before its time.
     #[error("a thread of the replay ended before its time")]
     Thread,
@@ -309,11 +319,7 @@ impl<'w, S: Store + ?Sized, E: Engines> Room<'w, S, E> {
         Ok(room)
     }
 
-    fn of(
-        version: Version<E>,
-        tape: &'w Tape<'w, S>,
-        dial: &'w Dial,
-    ) -> Result<Self, RouterError> {
+    fn of(version: Version<E>, tape: &'w Tape<'w, S>, dial: &'w Dial) -> Result<Self, RouterError> {
         let Version { engines, rules, catalogue, identity } = version;
         let router = Router::again(engines, rules, tape, dial)?;
         Ok(Self { router, catalogue, identity })
@@ -354,7 +360,8 @@ impl<'a, S: Store + ?Sized> Subjects<'a, S> {
                 return Ok(None);
             }
             let page = self.store.streams(self.after.as_ref(), PAGE)?;
-            self.over = page.len() < PAGE || page.iter().any(|(s, _)| s.kind() > StreamKind::Subject);
+            self.over =
+                page.len() < PAGE || page.iter().any(|(s, _)| s.kind() > StreamKind::Subject);
             self.after = page.last().map(|(stream, _)| stream.clone());
             self.page = page.into_iter().map(|(s, _)| s).collect::<Vec<_>>().into_iter();
         }
@@ -402,8 +409,9 @@ fn over_subjects<S: Store + Sync + ?Sized, F: Send>(
             done = done.saturating_add(more);
             progress(Progress { done, total });
         }
-        let joined = workers.into_iter().map(|worker| worker.join());
-        joined.map(|found| found.map_err(|_| ReplayError::Thread)?).collect()
+        // All of them are waited for, also where one failed.
+        let joined: Vec<_> = workers.into_iter().map(thread::ScopedJoinHandle::join).collect();
+        joined.into_iter().map(|found| found.map_err(|_| ReplayError::Thread)?).collect()
     })
 }
 

@@ -41,9 +41,9 @@ use crate::ssot::verify::{VerifyError, verify_stream};
 use crate::time::{Clock, Timestamp};
 use crate::verdict::{Reason, Verdict};
 
+pub use acts::Decided;
 #[cfg(feature = "std")]
 pub(super) use again::Again;
-pub use acts::Decided;
 
 mod acts;
 #[cfg(feature = "std")]

@@ -13,13 +13,16 @@ mod check;
 mod export;
 mod failure;
 mod init;
+mod kept;
 mod out;
 mod records;
+mod replay;
 mod route;
 mod settle;
 mod show;
 mod store;
 mod verify;
+mod whatif;
 
 fn main() -> ExitCode {
     let arguments = args::Arguments::parse();

@@ -7,7 +7,7 @@ use crate::encode::{DecodeError, Reader};
 use crate::governance::GovernanceToken;
 use crate::id::LayerId;
 use crate::intent::{
-    Catalogue, Intent, IntentError, Malformed, Objective, RoutingId, Submission,
+    Catalogue, Intent, IntentError, Malformed, Objective, Request, RoutingId, Submission,
 };
 use crate::routing::evidence::{EVIDENCE_VERSION, EvidenceBlock, StepResult};
 use crate::ssot::record::Record;
@@ -52,7 +52,8 @@ impl Peek {
     pub(super) fn malformed(&self, record: &Record) -> Submission {
         let block: Option<EvidenceBlock> = record.read().ok();
         let trace = block.iter().flat_map(|block| &block.trace);
-        let blocked = trace.filter(|e| e.layer == LayerId::Intent && e.result == StepResult::Stopped);
+        let blocked =
+            trace.filter(|e| e.layer == LayerId::Intent && e.result == StepResult::Stopped);
         let reason = blocked.filter_map(|entry| entry.reasons.first()).last().cloned();
         let reason = reason.unwrap_or_else(|| Reason::new(ReasonCode::IntentMalformed));
         Malformed { digest: self.intent, subject: None, session: None, reason }.into()
@@ -73,6 +74,12 @@ pub(super) fn submission(
         Err(IntentError::Catalogue { .. }) => Ok(None),
         Err(error) => Err(error),
     }
+}
+
+/// The request that an intent was made of, whatever catalogue checked it.
+pub(super) fn request(intent: &[u8], objective: &[u8]) -> Result<Request, IntentError> {
+    let text = core::str::from_utf8(objective).unwrap_or_default();
+    Request::from_canonical(intent, Objective::new(text)).map(|(request, _)| request)
 }
 
 /// When the token was redeemed, where it was refused for the time: the trace says it.

@@ -124,7 +124,8 @@ where
             };
             let records = self.judge(&act);
             told(records.len() as u64);
-            let keep = feed.more_sessions();
+            let opens = |record: &Record| record.stream().kind() == StreamKind::Subject;
+            let keep = feed.more_sessions() || self.tape.next().borrow().iter().any(opens);
             let last = records.last().map_or(0, Record::index);
             behind |= !self.follow(&mut it, records, act, version, keep);
             while let Some(ended) = feed.ended(last) {
@@ -231,8 +232,7 @@ where
     fn room(&mut self, version: usize) -> Option<&mut Room<'w, S, E>> {
         let place = self.rooms.get_mut(version)?;
         let pinned = self.plan.versions.get(version)?;
-        let (resolve, tape, dial, secret) =
-            (self.resolve, self.tape, self.dial, self.plan.secret);
+        let (resolve, tape, dial, secret) = (self.resolve, self.tape, self.dial, self.plan.secret);
         let room = place.get_or_insert_with(|| {
             resolve(pinned).and_then(|version| Room::open(pinned, version, tape, dial, secret))
         });
@@ -246,6 +246,10 @@ where
     }
 
     fn act(&mut self, it: &mut Subject<Kept<E>>, front: &Record, version: Option<usize>) -> Act {
+        use RecordKind::{
+            AudienceEvent, EvidenceBlock, Fact, GovernanceDecision, Outcome, SessionClosed,
+            SessionOpened, TransitionRefused,
+        };
         let group = self.group(front);
         let Some(version) = version else {
             return Act::Skip(group, NotReplayable::NothingPinned);
@@ -255,14 +259,9 @@ where
         }
         self.dial.set(front.timestamp(), None);
         self.tape.begin(front.index());
-        use RecordKind::{
-            AudienceEvent, EvidenceBlock, Fact, GovernanceDecision, Outcome, SessionClosed,
-            SessionOpened, TransitionRefused,
-        };
         match (front.kind(), front.source()) {
             (SessionOpened, _) => self.opening(it, front, version),
-            (EvidenceBlock, _) => self.route(it, group, version),
-            (_, Subsystem::Safety) => self.route(it, group, version),
+            (EvidenceBlock, _) | (_, Subsystem::Safety) => self.route(it, group, version),
             (Outcome, _) => self.outcome(it, front, version),
             (Fact, _) => self.fact(it, front, version),
             (GovernanceDecision, _) => self.decision(it, front, version),
@@ -557,25 +556,19 @@ where
             return Act::Skip(group, NotReplayable::Unknown);
         }
         let first = self.tape.next().borrow().front().map_or(0, Record::index);
-        let later = None;
         let mut tried = None;
         // As the session stands; then as it would stand had it been taken up again, which
         // the log does not tell; then with another time at Step 7, which the trace tells.
         for attempt in 0..3 {
-            let later = match attempt {
-                2 => match time_of_step_seven(&record) {
-                    Some(time) => Some(time),
-                    None => break,
-                },
-                _ => later,
-            };
-            let spare = match attempt {
-                1 => match self.taken_up(it, &name, version) {
-                    Some(session) => Some(session),
-                    None => continue,
-                },
-                _ => None,
-            };
+            let (mut later, mut spare) = (None, None);
+            if attempt == 1 {
+                spare = self.taken_up(it, &name, version);
+            } else if attempt == 2 {
+                later = time_of_step_seven(&record);
+            }
+            if attempt > 0 && later.is_none() && spare.is_none() {
+                continue;
+            }
             let submission = match self.submission(version, &peek, &record) {
                 Ok(submission) => submission,
                 Err(Ok(why)) => return Act::Skip(group, why),
@@ -629,12 +622,7 @@ where
 
     /// The session as somebody would have it who took it up again from its own stream,
     /// under the identity policy in force; `None` where that is what it is already.
-    fn taken_up(
-        &mut self,
-        it: &Subject<Kept<E>>,
-        name: &Name,
-        version: usize,
-    ) -> Option<Session> {
+    fn taken_up(&mut self, it: &Subject<Kept<E>>, name: &Name, version: usize) -> Option<Session> {
         let sitting = it.past.sittings.get(name)?;
         let (now, opened) = (&sitting.desk.session, &sitting.opened);
         let room = self.room(version)?;
@@ -731,7 +719,8 @@ where
                 }
                 StreamKind::Memory => {
                     if let Err(error) = it.past.follow_fact(&record) {
-                        self.report.recount(&record, Told::new("facts", "facts that add up", error));
+                        self.report
+                            .recount(&record, Told::new("facts", "facts that add up", error));
                         return false;
                     }
                 }
@@ -787,12 +776,7 @@ where
     }
 
     /// Notes what a route asks a person.
-    fn ask(
-        &mut self,
-        it: &mut Subject<Kept<E>>,
-        record: &Record,
-        block: Option<&EvidenceBlock>,
-    ) {
+    fn ask(&mut self, it: &mut Subject<Kept<E>>, record: &Record, block: Option<&EvidenceBlock>) {
         let read;
         let block = match block {
             Some(block) => block,

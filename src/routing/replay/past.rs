@@ -67,11 +67,8 @@ pub(super) struct Sitting<P> {
 
 impl<P: Default + Clone> Past<P> {
     pub(super) fn of(subject: SubjectId) -> Self {
-        let base = Base {
-            profile: P::default(),
-            record: Conduct::default(),
-            waiting: VecDeque::new(),
-        };
+        let base =
+            Base { profile: P::default(), record: Conduct::default(), waiting: VecDeque::new() };
         Self {
             restore: Restore::new(subject.clone()),
             facts: Facts::of(subject),

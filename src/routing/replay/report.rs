@@ -328,5 +328,3 @@ pub(super) fn line(entry: Option<&TraceEntry>) -> String {
     let because = if reasons.is_empty() { "" } else { ": " };
     format!("{} {result}{because}{}", entry.layer, reasons.join("; "))
 }
-
-

@@ -97,7 +97,9 @@ impl<S: Store + ?Sized> Store for Tape<'_, S> {
         while low < high {
             let piece = self.store.read_stream(stream, at, 1)?;
             let Some(stored) = piece.first() else {
-                return Err(StoreError::Damaged { what: "a stream is shorter than its head".into() });
+                return Err(StoreError::Damaged {
+                    what: "a stream is shorter than its head".into(),
+                });
             };
             if index_of(stored) < before {
                 low = at.saturating_add(1);

@@ -126,9 +126,8 @@ pub fn versions<S: Store + ?Sized>(store: &S, before: u64) -> Result<Vec<Pinned>
 }
 
 fn pinned(record: &Record) -> Result<Pinned, ReplayError> {
-    let pinned = record
-        .read()
-        .map_err(|source| ReplayError::Body { index: record.index(), source })?;
+    let pinned =
+        record.read().map_err(|source| ReplayError::Body { index: record.index(), source })?;
     Ok(Pinned { index: record.index(), record: record.digest(), pinned, head: record.head() })
 }
 
@@ -173,11 +172,12 @@ pub fn kept_files<S: Store + ?Sized>(
 #[cfg(feature = "files")]
 pub fn kept_version<S: Store + ?Sized>(
     store: &S,
-    pinned: &PolicyPinned,
+    pinned: &Pinned,
 ) -> Result<Version<crate::policy::DefaultEngines>, VersionError> {
-    let files = kept_files(store, pinned)?;
+    let files = kept_files(store, &pinned.pinned)?;
     let read = crate::policy::PolicyFolder::of_files(&files);
-    read.and_then(crate::policy::PolicyFolder::for_replay).map_err(|error| {
-        VersionError::Unusable { pins: pinned.pins.digest(), why: error.to_string() }
+    read.and_then(crate::policy::PolicyFolder::for_replay).map_err(|error| VersionError::Unusable {
+        pins: pinned.pinned.pins.digest(),
+        why: error.to_string(),
     })
 }
