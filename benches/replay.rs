@@ -120,7 +120,10 @@ mod memory {
                 .output()
                 .unwrap();
             assert!(child.status.success(), "{}", String::from_utf8_lossy(&child.stderr));
-            println!("{records:>9} records in a file: {}", String::from_utf8_lossy(&child.stdout).trim());
+            println!(
+                "{records:>9} records in a file: {}",
+                String::from_utf8_lossy(&child.stdout).trim()
+            );
         }
     }
 

@@ -36,7 +36,10 @@ fn the_office_replays_from_its_log_alone() {
     let many = place.run(&["replay", "o.redb", "--threads", "4", "--format", "json"]).code(0);
     assert_eq!(one.out, many.out);
     let report = json(&one.out);
-    assert_eq!(report["kinds"]["evidence-block"], json!({"same": 24, "differ": 0, "not_replayable": 0}));
+    assert_eq!(
+        report["kinds"]["evidence-block"],
+        json!({"same": 24, "differ": 0, "not_replayable": 0})
+    );
     let records = report["kinds"].as_object().unwrap().values();
     let all: u64 = records.map(|tally| tally["same"].as_u64().unwrap()).sum();
     let verified = place.run(&["verify", "o.redb"]).code(0);
@@ -58,7 +61,8 @@ fn a_second_run_that_takes_sessions_up_again_replays_too() {
     let place = Place::with_starter();
     place.run(&["route", "s", "--store", "s.redb"]).code(0);
     let line = std::fs::read_to_string(place.path("s/intents.jsonl")).unwrap();
-    let calls: String = line.lines().filter(|l| !l.contains("\"session\": {")).map(|l| format!("{l}\n")).collect();
+    let calls: String =
+        line.lines().filter(|l| !l.contains("\"session\": {")).map(|l| format!("{l}\n")).collect();
     let _any = place.run_with(&["route", "-", "--policy", "s/policy", "--store", "s.redb"], &calls);
     let run = place.run(&["replay", "s.redb", "--strict"]).code(0);
     assert!(run.out.starts_with("s.redb: the same"), "{}", run.out);
@@ -92,9 +96,12 @@ fn what_if_tells_each_change_and_writes_nothing() {
     let list = place.run(&["policy", "list", "o.redb"]).code(0);
     let digest = list.out.split_whitespace().next().unwrap().to_owned();
     place.run(&["policy", "export", "o.redb", &digest, "strict"]).code(0);
-    // The matrix asks a person about everything of class B.
+    // The matrix blocks whatever it lets pass today.
     let matrix = std::fs::read_to_string(place.path("strict/matrix.toml")).unwrap();
-    place.write("strict/matrix.toml", &matrix.replace("allow", "block"));
+    let blocks = ["\"allow\"", "\"limit\"", "\"step-up\""]
+        .iter()
+        .fold(matrix, |matrix, cell| matrix.replace(cell, "\"block\""));
+    place.write("strict/matrix.toml", &blocks);
     let before = std::fs::read(place.path("o.redb")).unwrap();
     let run = place.run(&["whatif", "o.redb", "--policy", "strict", "--limit", "2"]).code(0);
     assert!(run.out.contains("nothing was written"), "{}", run.out);
@@ -103,7 +110,16 @@ fn what_if_tells_each_change_and_writes_nothing() {
     assert!(run.out.contains("allow → deny"), "{}", run.out);
     assert!(run.out.contains("more changes"), "{}", run.out);
     assert_eq!(std::fs::read(place.path("o.redb")).unwrap(), before);
-    let one = place.run(&["whatif", "o.redb", "--policy", "strict", "--format", "json", "--threads", "1"]);
+    let one = place.run(&[
+        "whatif",
+        "o.redb",
+        "--policy",
+        "strict",
+        "--format",
+        "json",
+        "--threads",
+        "1",
+    ]);
     let all = place.run(&["whatif", "o.redb", "--policy", "strict", "--format", "json"]);
     assert_eq!(one.code(0).out, all.code(0).out);
 }

@@ -28,7 +28,7 @@ use super::tape::{Dial, Tape};
 use super::{NotReplayable, Progress, ReplayError, Room, Version, over_subjects};
 use crate::digest::Digest;
 use crate::governance::{GovernanceDecision, Matter, TokenMint};
-use crate::id::{LayerId, Name, SubjectId};
+use crate::id::{LayerId, Name, SubjectId, Subsystem};
 use crate::identity::{Session, SessionOpened};
 use crate::intent::{Malformed, Submission};
 use crate::routing::engines::Engines;
@@ -342,13 +342,25 @@ where
         let mut past = Past::<Kept<E>>::of(subject.clone());
         // Sessions that would not open, and why.
         let mut shut: BTreeMap<Name, Reason> = BTreeMap::new();
+        // What a route moved its audience to stands before its evidence: it is asked first.
+        let mut held: Vec<Record> = Vec::new();
         while let Some(record) = feed.next()? {
             told(1);
+            if record.stream().kind() == StreamKind::Audience
+                && record.source() == Subsystem::Safety
+            {
+                held.push(record);
+                continue;
+            }
+            if record.kind() == RecordKind::EvidenceBlock && record.index() >= self.from {
+                self.ask(&mut past, &shut, &record)?;
+            }
+            for moved in held.drain(..) {
+                followed(&mut past, &moved)?;
+            }
             let body = |source| ReplayError::Body { index: record.index(), source };
             match record.stream().kind() {
-                StreamKind::Audience => past
-                    .follow_audience(&record)
-                    .map_err(|error| super::RouterError::Replay(Box::new(error)))?,
+                StreamKind::Audience => followed(&mut past, &record)?,
                 StreamKind::Memory => {
                     past.follow_fact(&record).map_err(super::RouterError::Facts)?;
                 }
@@ -373,10 +385,6 @@ where
                 StreamKind::Routing => {
                     let keep = feed.more_sessions();
                     if record.kind() == RecordKind::EvidenceBlock {
-                        let block: EvidenceBlock = record.read().map_err(body)?;
-                        if record.index() >= self.from {
-                            self.ask(&mut past, &shut, &record, &block);
-                        }
                         past.follow_evidence(&self.room.router, &record, None, keep);
                     } else if record.kind() == RecordKind::Outcome {
                         let outcome: Outcome = record.read().map_err(body)?;
@@ -398,10 +406,11 @@ where
         past: &mut Past<Kept<E>>,
         shut: &BTreeMap<Name, Reason>,
         record: &Record,
-        block: &EvidenceBlock,
-    ) {
+    ) -> Result<(), ReplayError> {
+        let body = |source| ReplayError::Body { index: record.index(), source };
+        let block: EvidenceBlock = record.read().map_err(body)?;
         let session = record.stream().name();
-        let old = Ruling::of(block);
+        let old = Ruling::of(&block);
         let new = match shut.get(session) {
             Some(reason) => Ok(Ruling {
                 verdict: Verdict::Deny,
@@ -409,14 +418,14 @@ where
                 reasons: alloc::vec![reason.clone()],
                 how: Box::default(),
             }),
-            None => self.considered(past, record, block),
+            None => self.considered(past, record, &block),
         };
         let new = match new {
             Ok(new) => new,
             Err(why) => {
                 let count = self.found.not_replayable.entry(why).or_default();
                 *count = count.saturating_add(1);
-                return;
+                return Ok(());
             }
         };
         let kind = block.kind.as_ref().map(|kind| Box::from(kind.as_str()));
@@ -428,6 +437,7 @@ where
             let change = Change { index, record, session, kind, old, new };
             self.found.keep(change, self.most);
         }
+        Ok(())
     }
 
     fn considered(
@@ -488,4 +498,9 @@ where
             .into(),
         })
     }
+}
+
+/// Follows a record of the audience's stream.
+fn followed<P: Default + Clone>(past: &mut Past<P>, record: &Record) -> Result<(), ReplayError> {
+    past.follow_audience(record).map_err(|error| super::RouterError::Replay(Box::new(error)).into())
 }
