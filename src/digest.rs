@@ -189,6 +189,10 @@ pub enum Domain {
     Other,
     /// A Module Contract.
     Contract,
+    /// A leaf of a Merkle tree made with BLAKE3.
+    TreeLeaf,
+    /// A node of a Merkle tree made with BLAKE3.
+    TreeNode,
 }
 
 macro_rules! contexts {
@@ -226,6 +230,8 @@ contexts! {
     Payload => "prospera 2026 payload v1",
     Other => "prospera 2026 other v1",
     Contract => "prospera 2026 module contract v1",
+    TreeLeaf => "prospera 2026 tree leaf v1",
+    TreeNode => "prospera 2026 tree node v1",
 }
 
 impl Domain {

@@ -23,18 +23,22 @@ use crate::verdict::Reason;
 pub use claims::{Claims, ClaimsOrigin, DelegationLink, HostClaims, VerifiedClaims};
 pub use engine::IdentitySystem;
 pub use error::IdentityError;
+pub use linkage::{IdentityScore, Linkage, Standing};
 pub use policy::{HostVouching, IdentityPolicy, IdentityPolicyBuilder};
 pub use record::SessionOpened;
 pub use session::Session;
+pub use signal::{SignalKind, Signals};
 #[cfg(feature = "jwt")]
 pub use token::TokenVerifier;
 
 pub mod claims;
 pub mod engine;
 mod error;
+pub mod linkage;
 pub mod policy;
 mod record;
 pub mod session;
+pub mod signal;
 #[cfg(test)]
 mod tests;
 #[cfg(feature = "jwt")]
@@ -98,6 +102,19 @@ pub trait IdentityEngine {
     /// # Errors
     /// The [`Reason`] for which the route is Blocked.
     fn identify(&self, input: &IdentityInput<'_>) -> Result<IdentityFinding, Reason>;
+
+    /// With how many earlier sessions of its subject [`IdentityEngine::link`] compares a
+    /// session that is being opened. 0: sessions are not compared.
+    fn remembers(&self) -> usize {
+        0
+    }
+
+    /// Compares a session that is being opened with earlier ones of its subject, the
+    /// oldest first. What comes of it may take rights away, never give any (D-53).
+    fn link(&self, opened: &SessionOpened, earlier: &[SessionOpened]) -> Option<IdentityScore> {
+        let (_, _) = (opened, earlier);
+        None
+    }
 }
 
 /// Scopes held by a session.

@@ -21,7 +21,7 @@
 //! # The rooms
 //!
 //! Engine rooms never use each other (IRM-3.3.6, D-42); they meet in values of the
-//! vocabulary: [`digest`], [`encode`], [`id`], [`limits`], [`provenance`], [`risk`],
+//! vocabulary: [`digest`], [`encode`], [`fixed`], [`id`], [`limits`], [`provenance`], [`risk`],
 //! [`time`], [`value`], [`verdict`]. Only [`routing`] composes them.
 //!
 //! Ids such as `ASM2-5.7`, `IRM-4.5.2` and `D-27` are requirements; `SPEC.md` in the
@@ -41,6 +41,7 @@ pub mod encode;
 pub mod execution;
 #[cfg(feature = "files")]
 pub mod files;
+pub mod fixed;
 pub mod governance;
 pub mod id;
 pub mod identity;

@@ -37,6 +37,16 @@
 //! | [`SESSION_OUTCOMES`] | outcomes remembered | the oldest makes room | what an agent still refers to |
 //! | [`SESSION_SOURCES`] | sources in a session's label | named together as one | each route compares them |
 //! | [`PROGRESS_ENTRIES`] | outcomes in a session's progress | the oldest makes room | beyond any template |
+//! | [`NOTE_BYTES`] | bytes of a signed note | refused unread | 64 post-quantum signatures of 5 kB |
+//! | [`NOTE_SIGNATURES`] | signatures on a note | refused | four times what C2SP asks readers to take |
+//! | [`KEY_BYTES`] | bytes of a key's text | refused | an ML-DSA-44 key has 1.8 kB |
+//! | [`ORIGIN_BYTES`] | bytes of a log's origin | refused | the ML-DSA cosignature has one byte for its length |
+//! | [`POLICY_BYTES`] | bytes of a witness policy file | refused unread | all entries with ML-DSA keys |
+//! | [`POLICY_ENTRIES`] | logs; witnesses; groups of a witness policy | refused | eight times what C2SP asks readers to take |
+//! | [`LINKAGE_SESSIONS`] | earlier sessions a new one is compared with | model refused | some 10 µs each; a year of weeks fits |
+//! | [`LINKAGE_TERMS`] | values of a field whose share a model names | model refused | beyond these a value is as rare as any |
+//! | [`LINKAGE_PAIRS`] | pairs of sessions a model is estimated from | further ones are not counted | sums stay within 128 bits |
+//! | [`SNAPSHOT_RECORDS`] | records of a stream | a snapshot of its state is due | reading so many takes a millisecond, and a snapshot is a hundredth of them |
 //! | [`SHOWN_CHARS`] | characters of a value shown to an approver | cut, and says how much | a screen |
 //!
 //! [`Limits`] lowers those with a *, for one program or, in `router.toml`, for one policy
@@ -108,12 +118,32 @@ pub const FORGET_AT: u32 = 1 << 20;
 pub const FACT_KEYS: usize = 65_536;
 /// Most facts under one key, one per context.
 pub const FACT_CONTEXTS: usize = 64;
+/// Most earlier sessions that a new one is compared with.
+pub const LINKAGE_SESSIONS: usize = 256;
+/// Most values of a field whose share a linkage model names.
+pub const LINKAGE_TERMS: usize = 4096;
+/// Most pairs of sessions that a linkage model is estimated from.
+pub const LINKAGE_PAIRS: u64 = 100_000_000;
 /// How many outcomes a session remembers one by one.
 pub const SESSION_OUTCOMES: usize = 32;
 /// How many sources a session's context label names.
 pub const SESSION_SOURCES: usize = 256;
 /// Most outcomes kept for one session's progress.
 pub const PROGRESS_ENTRIES: usize = 64;
+/// Largest signed note in bytes.
+pub const NOTE_BYTES: usize = 1 << 19;
+/// Most signatures on one note.
+pub const NOTE_SIGNATURES: usize = 64;
+/// Longest text of a key that verifies or signs notes, in bytes.
+pub const KEY_BYTES: usize = 4096;
+/// Longest origin of a log, in bytes.
+pub const ORIGIN_BYTES: usize = 255;
+/// Largest witness policy file in bytes.
+pub const POLICY_BYTES: usize = 1 << 20;
+/// Most logs, witnesses and groups in a witness policy, each.
+pub const POLICY_ENTRIES: usize = 256;
+/// After so many records of a stream a snapshot of its state is due.
+pub const SNAPSHOT_RECORDS: u64 = 512;
 /// Longest value shown to an approver in full, in characters.
 pub const SHOWN_CHARS: usize = 2000;
 

@@ -55,6 +55,7 @@
 
 use alloc::vec::Vec;
 
+use crate::digest::Digest;
 use crate::id::KindId;
 use crate::intent::Intent;
 use crate::risk::Risk;
@@ -124,4 +125,22 @@ pub trait ModelingEngine {
 
     /// Takes a finished route into the history.
     fn observe(&self, profile: &mut Self::Profile, observation: &Observation);
+
+    /// What observations are counted by: a profile that was kept under other rules is
+    /// another profile. `None`, as it stands: profiles are not kept, and a session that is
+    /// taken up again reads all of its subject's routes.
+    fn keeps(&self) -> Option<Digest> {
+        None
+    }
+
+    /// The bytes that a profile is kept as. The same observations give the same bytes.
+    fn keep(&self, _profile: &Self::Profile) -> Vec<u8> {
+        Vec::new()
+    }
+
+    /// The profile of these bytes; `None` when it cannot be: it is then made from all
+    /// observations.
+    fn kept(&self, _bytes: &[u8]) -> Option<Self::Profile> {
+        None
+    }
 }

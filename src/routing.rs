@@ -15,7 +15,9 @@ pub use pins::{KeptFile, Pins, PolicyFiles, PolicyPinned};
 pub use route::{
     BacktrackRefused, GovernanceView, Reception, Route, SafetyView, Sealed, Uncommitted,
 };
-pub use router::{FollowUp, Profile, Routed, Router, RouterError, Rules};
+pub use router::{
+    FollowUp, Profile, Routed, Router, RouterError, Rules, SnapshotError, SnapshotReport,
+};
 pub use stop::Stop;
 pub use table::RoutingTable;
 
@@ -27,6 +29,7 @@ pub mod payloads;
 pub mod pins;
 #[cfg(feature = "std")]
 pub mod replay;
+pub mod retention;
 pub mod route;
 pub mod router;
 pub mod stop;

@@ -4,8 +4,15 @@
 //! - [`store`]: what a store promises; [`plan`]: what compare-and-append means
 //! - `memory` (feature `std`), `redb` (feature `redb`): two stores; `conformance` (feature
 //!   `std`): the rules for those of others
+//! - [`class`]: what kind of state a record is; [`snapshot`]: states kept in their streams
+//! - [`merkle`]: the tree over the log, its root and its proofs
+//! - `note`, `checkpoint` (feature `notes`): what a log signs, whose word is taken for it, and
+//!   what a log can be caught at
 //! - [`ledger`]: receipts; [`verify`]: the whole log, or one stream, checked
 
+#[cfg(feature = "notes")]
+pub mod checkpoint;
+pub mod class;
 #[cfg(feature = "std")]
 pub mod conformance;
 #[cfg(feature = "std")]
@@ -15,9 +22,13 @@ pub mod ledger;
 mod log;
 #[cfg(feature = "std")]
 pub mod memory;
+pub mod merkle;
+#[cfg(feature = "notes")]
+pub mod note;
 pub mod plan;
 pub mod record;
 #[cfg(feature = "redb")]
 pub mod redb;
+pub mod snapshot;
 pub mod store;
 pub mod verify;

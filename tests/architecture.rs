@@ -20,6 +20,7 @@ const VOCABULARY: &[&str] = &[
     "id",
     "value",
     "limits",
+    "fixed",
     "files",
     "json",
     "config",

@@ -73,6 +73,42 @@ fn with_the_key_tags_are_derived_and_without_it_said_to_be_taken() {
     assert_eq!(&*wrong.first.unwrap().field, "token");
 }
 
+/// Snapshots are records as others are: what they hold is derived, too, and a session that
+/// begins behind them begins the same.
+#[test]
+fn a_long_session_leaves_snapshots_that_are_derived_again() {
+    let world = Setup::sample().unwrap().build().unwrap();
+    let governor = world.governor("grace", "g-1").unwrap();
+    let mut desk = world.open("alice", "s-1").unwrap();
+    let read = |name: usize| {
+        let name = format!("day {name}");
+        world.intent("note.read", "Read.", &[("name", name.as_str().into())]).unwrap()
+    };
+    for day in 0..700_usize {
+        let _routed = world.router.route(&mut desk, read(day)).unwrap();
+        if day % 90 == 1 {
+            let pay = || {
+                let to = format!("payee {day}");
+                world.intent("payment.send", "Pay.", &[("to", to.as_str().into())]).unwrap()
+            };
+            let asked = world.router.route(&mut desk, pay()).unwrap();
+            let id = desk.session().id().clone();
+            world.router.approve(&governor, &id, asked.record, true, "").unwrap();
+            if day % 180 == 1 {
+                let _paid = world.router.route(&mut desk, pay()).unwrap();
+            }
+        }
+    }
+    let mut later = world.open("alice", "s-2").unwrap();
+    let mut request =
+        prospera::testing::world::request("note.read", &[("name", "x".into())]).unwrap();
+    request.session = "s-2".parse().unwrap();
+    let intent = world.catalogue.intent(request).unwrap();
+    let _routed = world.router.route(&mut later, intent.into()).unwrap();
+    let report = same(&world);
+    assert_eq!(report.kinds[&RecordKind::Snapshot].same, 2, "{report:#?}");
+}
+
 #[test]
 fn an_empty_log_is_the_same() {
     let report = replayed(&prospera::ssot::memory::MemoryStore::new(), 2);

@@ -21,7 +21,8 @@
 //! ```
 //!
 //! INVARIANT (one lineage): an `AnyAudience` is made from an empty stream, from records
-//! that replay without a gap along legal edges, or from a typed handle.
+//! that replay without a gap along legal edges, the first of them or a snapshot of the
+//! stream in front, or from a typed handle.
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
@@ -43,7 +44,7 @@ use crate::id::SubjectId;
 use crate::ssot::record::Head;
 use crate::time::Timestamp;
 
-pub use change::{Change, Entry};
+pub use change::{AudienceSnapshot, Change, Entry};
 pub use request::{CheckOrder, Refusal, Refused};
 pub use restore::{ReplayError, ReplayProblem, Restore};
 

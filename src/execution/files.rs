@@ -37,6 +37,9 @@
 //! # Ok::<(), prospera::files::FileError>(())
 //! ```
 //!
+//! The file is kept in every log whose policy it is part of: `env` and `args` are no place
+//! for a secret.
+//!
 //! Relative paths are taken from the folder given to [`ModulesFile::open`].
 
 use alloc::collections::{BTreeMap, BTreeSet};

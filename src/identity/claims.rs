@@ -8,10 +8,12 @@
 //!
 //! # Canonical encoding
 //! The digest of claims is [`Domain::Claims`] over, in this order and encoded as
-//! [`crate::encode`] says: version byte `1`; origin (`1` issuer and optional token
+//! [`crate::encode`] says: version byte; origin (`1` issuer and optional token
 //! id, or `2`); principal; kind (`u8`); subject; session; roles (list); scopes
 //! (list); delegation (list of principal and list of scopes); consent (`bool`);
-//! strength (`u32`); issued at, valid from, expires at (`u64` each).
+//! strength (`u32`); issued at, valid from, expires at (`u64` each). That is version
+//! `1`, of claims without signals. Version `2` has at least one, behind the rest (list of
+//! kind, `u8`, and value, in the order of the kinds).
 
 use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
@@ -19,12 +21,15 @@ use alloc::vec::Vec;
 use crate::digest::{Digest, Domain};
 use crate::encode::{Decode, DecodeError, Encode, Reader, Writer};
 use crate::id::{Name, PrincipalId, SessionId, SubjectId};
+use crate::identity::signal::{Signals, decode_signals, encode_signals};
 use crate::identity::{PrincipalKind, Scopes};
 use crate::risk::Risk;
 use crate::time::Timestamp;
 
-/// The version byte of the canonical encoding.
+/// The version byte of the canonical encoding of claims without signals.
 const VERSION: u8 = 1;
+/// That of claims with signals.
+const WITH_SIGNALS: u8 = 2;
 
 /// The most strength claims can have that no token stands behind.
 pub const HOST_STRENGTH: Risk = Risk::saturating(700_000);
@@ -85,6 +90,8 @@ pub struct Claims {
     pub valid_from: Timestamp,
     /// When they end.
     pub expires_at: Timestamp,
+    /// What the session was opened from, as far as it is known.
+    pub signals: Signals,
 }
 
 impl Claims {
@@ -148,7 +155,7 @@ impl Decode for DelegationLink {
 
 impl Encode for Claims {
     fn encode(&self, out: &mut Writer) {
-        out.u8(VERSION)
+        out.u8(if self.signals.is_empty() { VERSION } else { WITH_SIGNALS })
             .value(&self.origin)
             .value(&self.principal)
             .value(&self.kind)
@@ -162,6 +169,9 @@ impl Encode for Claims {
             .value(&self.issued_at)
             .value(&self.valid_from)
             .value(&self.expires_at);
+        if !self.signals.is_empty() {
+            encode_signals(&self.signals, out);
+        }
     }
 }
 
@@ -169,8 +179,8 @@ impl Decode for Claims {
     fn decode(input: &mut Reader<'_>) -> Result<Self, DecodeError> {
         let offset = input.offset();
         let version = input.u8()?;
-        if version != VERSION {
-            return Err(Reader::bad_tag("claims version 1", version, offset));
+        if version != VERSION && version != WITH_SIGNALS {
+            return Err(Reader::bad_tag("claims version 1 or 2", version, offset));
         }
         Ok(Self {
             origin: input.value()?,
@@ -186,6 +196,7 @@ impl Decode for Claims {
             issued_at: input.value()?,
             valid_from: input.value()?,
             expires_at: input.value()?,
+            signals: if version == VERSION { Signals::new() } else { decode_signals(input)? },
         })
     }
 }
@@ -240,7 +251,17 @@ impl VerifiedClaims {
             issued_at: host.issued_at,
             valid_from: host.issued_at,
             expires_at: host.expires_at,
+            signals: Signals::new(),
         })
+    }
+
+    /// Adds what the program that embeds prospera saw when the session was opened. What a
+    /// signed token says of a signal stands.
+    pub fn observed(mut self, signals: Signals) -> Self {
+        for (kind, value) in signals {
+            self.0.signals.entry(kind).or_insert(value);
+        }
+        self
     }
 
     /// Called by the token verifier alone, after its checks.

@@ -18,6 +18,10 @@
 //! | the clock is before the session's last record, within the leeway | 0.1 |
 //! | an agent acts for a subject that delegated nothing to it | 0.3 |
 //!
+//! With a linkage model ([`IdentitySystem::with_linkage`]) each session that is opened is
+//! compared with the subject's earlier ones ([`crate::identity::linkage`]). Sessions that
+//! the policy has revoked don't count as the subject's.
+//!
 //! A route costs comparisons and ordered look-ups only; text is made when something
 //! is wrong.
 //!
@@ -27,9 +31,11 @@ use alloc::format;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
+use crate::identity::linkage::{IdentityScore, Linkage};
 use crate::identity::policy::IdentityPolicy;
 use crate::identity::{
     IdentityEngine, IdentityError, IdentityFinding, IdentityInput, PrincipalKind, Session,
+    SessionOpened,
 };
 use crate::risk::Risk;
 use crate::verdict::{Reason, ReasonCode};
@@ -43,12 +49,25 @@ pub const UNDELEGATED_AGENT: Risk = Risk::saturating(300_000);
 #[derive(Debug, Clone)]
 pub struct IdentitySystem {
     policy: Arc<IdentityPolicy>,
+    linkage: Option<Arc<Linkage>>,
 }
 
 impl IdentitySystem {
     /// An Identity System under this policy.
     pub fn new(policy: impl Into<Arc<IdentityPolicy>>) -> Self {
-        Self { policy: policy.into() }
+        Self { policy: policy.into(), linkage: None }
+    }
+
+    /// The same, comparing sessions under this model.
+    #[must_use]
+    pub fn with_linkage(mut self, linkage: impl Into<Arc<Linkage>>) -> Self {
+        self.linkage = Some(linkage.into());
+        self
+    }
+
+    /// The linkage model, where there is one.
+    pub const fn linkage(&self) -> Option<&Arc<Linkage>> {
+        self.linkage.as_ref()
     }
 
     /// The policy.
@@ -107,6 +126,16 @@ impl IdentityEngine for IdentitySystem {
         }
         let (anomaly, because) = self.anomalies(input)?;
         Ok(IdentityFinding { strength: session.strength(), anomaly, because })
+    }
+
+    fn remembers(&self) -> usize {
+        self.linkage.as_ref().map_or(0, |linkage| linkage.sessions())
+    }
+
+    fn link(&self, opened: &SessionOpened, earlier: &[SessionOpened]) -> Option<IdentityScore> {
+        let linkage = self.linkage.as_ref()?;
+        let stands = |earlier: &&SessionOpened| self.policy.standing(&earlier.claims).is_ok();
+        Some(linkage.score(opened, earlier.iter().filter(stands)))
     }
 }
 

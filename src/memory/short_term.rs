@@ -9,6 +9,7 @@
 use alloc::collections::VecDeque;
 
 use crate::digest::Digest;
+use crate::encode::{Decode, DecodeError, Encode, Reader, Writer};
 use crate::id::{KindId, Name};
 use crate::provenance::{Label, Source};
 use crate::time::Timestamp;
@@ -94,6 +95,48 @@ impl ShortTerm {
                 self.context.absorb(&Label::from(Source::Outside(further)));
             }
         }
+    }
+}
+
+impl Encode for Remembered {
+    fn encode(&self, out: &mut Writer) {
+        out.value(&self.kind).value(&self.verdict).option(self.output.as_ref());
+        out.value(&self.label).value(&self.at);
+    }
+}
+
+impl Decode for Remembered {
+    fn decode(input: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        Ok(Self {
+            kind: input.value()?,
+            verdict: input.value()?,
+            output: input.option()?,
+            label: input.value()?,
+            at: input.value()?,
+        })
+    }
+}
+
+impl Encode for ShortTerm {
+    /// How many outcomes the session had (`u64`), the context, the outcomes kept.
+    fn encode(&self, out: &mut Writer) {
+        out.u64(self.absorbed).value(&self.context).count(self.outcomes.len());
+        for outcome in &self.outcomes {
+            out.value(outcome);
+        }
+    }
+}
+
+impl Decode for ShortTerm {
+    fn decode(input: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        let (absorbed, context) = (input.u64()?, input.value::<Label>()?);
+        let count = input.count(19)?;
+        let kept = count as u64;
+        if count > OUTCOMES || kept > absorbed || context.sources().count() > SOURCES + 1 {
+            return Err(input.invalid("at most 32 outcomes of 257 sources"));
+        }
+        let outcomes = (0..count).map(|_| input.value()).collect::<Result<_, _>>()?;
+        Ok(Self { outcomes, context, absorbed })
     }
 }
 

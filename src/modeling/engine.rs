@@ -8,6 +8,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use crate::digest::Digest;
+use crate::encode::{Decode as _, Encode as _};
 use crate::id::{KindId, SubjectId};
 use crate::modeling::bits::Bits;
 use crate::modeling::{
@@ -197,6 +198,18 @@ impl ModelingEngine for BehaviourModel {
 
     fn observe(&self, profile: &mut Profile, observation: &Observation) {
         profile.observe(observation, &self.config.behaviour, &self.config.context.pace);
+    }
+
+    fn keeps(&self) -> Option<Digest> {
+        Some(self.digest)
+    }
+
+    fn keep(&self, profile: &Profile) -> Vec<u8> {
+        profile.to_canonical()
+    }
+
+    fn kept(&self, bytes: &[u8]) -> Option<Profile> {
+        Profile::from_canonical(bytes).ok()
     }
 }
 

@@ -18,6 +18,7 @@
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::vec::Vec;
 
+use crate::encode::{Decode, DecodeError, Encode, Reader, Writer};
 use crate::id::KindId;
 use crate::modeling::Observation;
 use crate::modeling::bits::Bits;
@@ -251,6 +252,139 @@ impl Profile {
             }
         }
     }
+}
+
+/// Sums of counts in bytes from outside stay below this, so that counting on cannot overflow.
+const MOST_COUNTED: u32 = 1 << 28;
+
+impl Encode for Profile {
+    fn room(&self) -> usize {
+        512 + 32 * self.names.len() + 8 * self.pairs.len()
+    }
+
+    /// In this order: the kinds with their places (`u16`), per place how often it was seen
+    /// (`u32`), the pairs of places with their counts (`u32`), the last place, the 24 hours,
+    /// flags, the recent kinds with their times, the two means (`u64`) and their count
+    /// (`u32`), how many observations were taken (`u64`), and the pace: window (`u64`),
+    /// current and before (`u32`), sum (`u64`), windows (`u32`).
+    fn encode(&self, out: &mut Writer) {
+        out.count(self.names.len());
+        for (kind, place) in &self.names {
+            out.value(kind).u16(*place);
+        }
+        out.count(self.counts.len());
+        for count in &self.counts {
+            out.u32(count.seen);
+        }
+        out.count(self.pairs.len());
+        for ((from, to), count) in &self.pairs {
+            out.u16(*from).u16(*to).u32(*count);
+        }
+        match self.last {
+            Some(last) => out.u8(1).u16(last),
+            None => out.u8(0),
+        };
+        for hour in &self.hours {
+            out.u32(*hour);
+        }
+        out.value(&self.flags).count(self.recent.len());
+        for (kind, at) in &self.recent {
+            out.value(kind).value(at);
+        }
+        out.u64(self.means.surprise).u64(self.means.deviation).u32(self.means.count);
+        out.u64(self.taken);
+        let pace = &self.pace;
+        out.u64(pace.window).u32(pace.current).u32(pace.before).u64(pace.sum).u32(pace.windows);
+    }
+}
+
+impl Decode for Profile {
+    /// Refuses what no observations lead to: sums that could overflow, places of nothing.
+    fn decode(input: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        let mut profile = Self::default();
+        let kinds = input.count(6)?;
+        for _ in 0..kinds {
+            let (kind, place) = (input.value::<KindId>()?, input.u16()?);
+            if profile.names.last_key_value().is_some_and(|(last, _)| *last >= kind) {
+                return Err(input.invalid("kinds in ascending order"));
+            }
+            profile.names.insert(kind, place);
+        }
+        let places = input.count(4)?;
+        profile.counts.reserve(places.min(MAX_KINDS));
+        for _ in 0..places {
+            profile.counts.push(Count { seen: input.u32()?, left: 0 });
+        }
+        let held: Vec<u16> = profile.names.values().copied().collect();
+        let taken = |place: &u16| profile.count(*place).seen > 0;
+        let mut distinct = held.clone();
+        distinct.sort_unstable();
+        distinct.dedup();
+        let counted = profile.counts.iter().filter(|count| count.seen > 0).count();
+        let whole = distinct.len() == held.len() && counted == held.len();
+        if kinds > MAX_KINDS || places > MAX_KINDS || !whole || !held.iter().all(taken) {
+            return Err(input.invalid("at most 256 kinds, each with a place of its own"));
+        }
+        let seen = profile.counts.iter().map(|count| count.seen);
+        profile.total = bounded(seen).ok_or_else(|| input.invalid("counts that can go on"))?;
+        for _ in 0..input.count(8)? {
+            let (pair, count) = ((input.u16()?, input.u16()?), input.u32()?);
+            let after = profile.pairs.last_key_value().is_none_or(|(last, _)| *last < pair);
+            let known =
+                distinct.binary_search(&pair.0).is_ok() && distinct.binary_search(&pair.1).is_ok();
+            if !after || !known || count == 0 || profile.pairs.len() >= MAX_PAIRS {
+                return Err(input.invalid("at most 4096 pairs of known kinds in order"));
+            }
+            profile.pairs.insert(pair, count);
+        }
+        bounded(profile.pairs.values().copied())
+            .ok_or_else(|| input.invalid("counts that can go on"))?;
+        profile.recount();
+        if input.bool()? {
+            let last = input.u16()?;
+            if distinct.binary_search(&last).is_err() {
+                return Err(input.invalid("a last kind that is known"));
+            }
+            profile.last = Some(last);
+        }
+        for hour in &mut profile.hours {
+            *hour = input.u32()?;
+        }
+        profile.hour_total = bounded(profile.hours.iter().copied())
+            .ok_or_else(|| input.invalid("hours that can go on"))?;
+        profile.flags = input.value()?;
+        let recent = input.count(12)?;
+        if recent > RECENT {
+            return Err(input.invalid("at most 16 recent kinds"));
+        }
+        for _ in 0..recent {
+            profile.recent.push_back((input.value()?, input.value()?));
+        }
+        let (surprise, deviation, count) = (input.u64()?, input.u64()?, input.u32()?);
+        profile.means = Means { surprise, deviation, count };
+        profile.taken = input.u64()?;
+        profile.pace = Pace {
+            window: input.u64()?,
+            current: input.u32()?,
+            before: input.u32()?,
+            sum: input.u64()?,
+            windows: input.u32()?,
+        };
+        // The mean of one surprise is a `u32`, so is the count of one window.
+        let mean = u64::from(u32::MAX) * u64::from(count);
+        let paced = u64::from(u32::MAX) * u64::from(profile.pace.windows);
+        let sound = count < MEAN_CAP && surprise <= mean && deviation <= mean;
+        if !sound || profile.pace.windows >= WINDOW_CAP || profile.pace.sum > paced {
+            return Err(input.invalid("means of what was counted"));
+        }
+        Ok(profile)
+    }
+}
+
+/// The sum, where counting on from it cannot overflow.
+fn bounded(counts: impl Iterator<Item = u32>) -> Option<u32> {
+    let sum = counts.map(u64::from).try_fold(0_u64, u64::checked_add)?;
+    u32::try_from(sum).ok().filter(|sum| *sum <= MOST_COUNTED)
 }
 
 /// The hour of the day in UTC.

@@ -20,6 +20,10 @@
 //! token_bytes = 16384
 //! delegation_links = 8
 //! output_bytes = 1048576
+//!
+//! [classes.intent]                 # each may be tightened: see crate::ssot::class
+//! payload_days = 365               # intents and objectives are erased after so many days
+//! sensitivity = "personal"         # who may be shown them
 //! ```
 //!
 //! `objectives` decides whether a value that stands in an intent's objective counts as
@@ -41,8 +45,9 @@ use crate::limits::{
     DELEGATION_LINKS, INTENT_ITEMS, Limits, OUTPUT_BYTES, SETTING_SECONDS, SUBMISSION_BYTES,
     TEXT_BYTES, TOKEN_BYTES, VALUE_DEPTH, VALUE_ITEMS,
 };
-use crate::provenance::Source;
+use crate::provenance::{Sensitivity, Source};
 use crate::risk::Risk;
+use crate::ssot::class::{ClassRules, StateClass};
 
 const VERSION: &str = "1";
 
@@ -75,6 +80,15 @@ struct File {
     objectives: Objectives,
     #[serde(default)]
     limits: BTreeMap<Spanned<String>, Spanned<u64>>,
+    #[serde(default)]
+    classes: BTreeMap<StateClass, ClassFile>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ClassFile {
+    payload_days: Option<Spanned<u32>>,
+    sensitivity: Option<Spanned<Sensitivity>>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
@@ -96,6 +110,7 @@ pub struct RouterSettings {
     governor: Option<Name>,
     objectives: Objectives,
     limits: Limits,
+    classes: ClassRules,
 }
 
 impl Default for RouterSettings {
@@ -110,6 +125,7 @@ impl Default for RouterSettings {
             governor: None,
             objectives: Objectives::Agent,
             limits: Limits::DEFAULT,
+            classes: ClassRules::DEFAULT,
         }
     }
 }
@@ -169,6 +185,21 @@ impl RouterSettings {
             };
             settings.limits = lower(settings.limits, number);
         }
+        for (class, found) in read.classes {
+            let at = |field, error: &dyn core::fmt::Display| {
+                alloc::format!("{error} (in `classes.{class}.{field}`)")
+            };
+            if let Some(days) = found.payload_days {
+                let tightened = settings.classes.clone().with_payload_days(class, *days.get_ref());
+                settings.classes =
+                    tightened.map_err(|error| wrong(days.span(), at("payload_days", &error)))?;
+            }
+            if let Some(shown) = found.sensitivity {
+                let tightened = settings.classes.clone().with_sensitivity(class, *shown.get_ref());
+                settings.classes =
+                    tightened.map_err(|error| wrong(shown.span(), at("sensitivity", &error)))?;
+            }
+        }
         Ok(settings)
     }
 
@@ -212,6 +243,11 @@ impl RouterSettings {
         &self.limits
     }
 
+    /// What holds for each class of state, as `[classes]` tightens it.
+    pub const fn classes(&self) -> &ClassRules {
+        &self.classes
+    }
+
     /// Who writes the objectives of intents that bring their own.
     pub const fn instruction(&self) -> Source {
         match self.objectives {
@@ -224,7 +260,8 @@ impl RouterSettings {
 impl Encode for RouterSettings {
     /// The text `router settings v1`, threshold, validated strength, the three times in
     /// milliseconds (`u64`), optional governor, whether the user writes the objectives;
-    /// then per bound that is lowered its name and number (`u64`).
+    /// then per bound that is lowered its name and number (`u64`); where a class is
+    /// tightened, the text `classes` and the [`ClassRules`].
     fn encode(&self, out: &mut Writer) {
         out.text("router settings v1").value(&self.threshold.risk()).value(&self.validated);
         out.u64(self.token_millis).u64(self.clearance_millis).u64(self.decision_millis);
@@ -233,6 +270,9 @@ impl Encode for RouterSettings {
             if now < most {
                 out.text(name).u64(now as u64);
             }
+        }
+        if !self.classes.is_default() {
+            out.text("classes").value(&self.classes);
         }
     }
 }

@@ -1,8 +1,8 @@
 //! A desk: one session at the router, with everything routes of this session rest on.
 //!
-//! All of it is read from the log by verified replay when the session opens, and kept
-//! up to date by the very same function afterwards, so a desk that was restored knows
-//! what a desk that stayed open knows.
+//! All of it is read from the log by verified replay when the session opens, from a
+//! snapshot on where the stream has one, and kept up to date by the very same function
+//! afterwards, so a desk that was restored knows what a desk that stayed open knows.
 
 use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
@@ -29,6 +29,8 @@ use crate::ssot::store::Batch;
 use crate::time::Timestamp;
 use crate::verdict::{Consensus, Drift, ReasonCode, Verdict, Vote};
 
+pub(super) mod saved;
+
 /// One session at the router.
 pub struct Desk<P> {
     pub(super) session: Session,
@@ -53,6 +55,8 @@ pub(super) struct Live<P> {
     pub(super) governance: Head,
     pub(super) open: Option<OpenRoute>,
     pub(super) record: Conduct,
+    /// The time of the audience's first record.
+    pub(super) since: Option<Timestamp>,
 }
 
 /// A route whose evidence is durable and whose outcome is not.
@@ -69,6 +73,7 @@ pub struct OpenRoute {
 pub(super) struct Conduct {
     pub(super) good: u32,
     pub(super) bad: u32,
+    /// The time of its first route.
     pub(super) first: Option<Timestamp>,
     /// The time of this session's last route.
     pub(super) seen: Timestamp,
@@ -181,12 +186,23 @@ impl<P> Live<P> {
         }
     }
 
+    /// Takes a finished route of this session in.
+    pub(super) fn own<M: ModelingEngine<Profile = P> + ?Sized>(
+        &mut self,
+        modeling: &M,
+        block: &EvidenceBlock,
+        outcome: Option<&Outcome>,
+    ) {
+        self.record.seen = self.record.seen.max(block.timestamp);
+        self.absorb(modeling, block, outcome, true);
+    }
+
     /// Takes over the audience after a commit. Its first lineage record is the start of
     /// what is known of it, as it is for a replay.
     pub(super) fn arrive(&mut self, audience: AnyAudience, receipt: &Receipt) {
         if self.audience.head() == Head::EMPTY && audience.head() != Head::EMPTY {
             let written = receipt.records().first().map(Record::timestamp);
-            self.record.first = self.record.first.into_iter().chain(written).min();
+            self.since = self.since.or(written);
         }
         self.audience = audience;
     }
@@ -221,7 +237,8 @@ impl<P> Live<P> {
         now: Timestamp,
     ) -> ClassProfile {
         const DAY: u64 = 86_400_000;
-        let age = self.record.first.map_or(0, |first| now.since(first) / DAY);
+        let first = self.record.first.into_iter().chain(self.since).min();
+        let age = first.map_or(0, |first| now.since(first) / DAY);
         ClassProfile {
             identity_strength: session.strength(),
             consent: if session.consent() { Consent::Explicit } else { Consent::Implied },

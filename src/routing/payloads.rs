@@ -168,15 +168,16 @@ impl PayloadReport {
 }
 
 /// A payload that a record's body names.
-struct Named {
-    index: u64,
+#[derive(Debug)]
+pub(super) struct Named {
+    pub(super) index: u64,
     what: &'static str,
-    domain: Domain,
-    digest: Digest,
+    pub(super) domain: Domain,
+    pub(super) digest: Digest,
 }
 
 /// Appends what a record names.
-fn names(index: u64, bytes: &[u8], named: &mut Vec<Named>) -> Result<(), PayloadError> {
+pub(super) fn names(index: u64, bytes: &[u8], named: &mut Vec<Named>) -> Result<(), PayloadError> {
     let unread = |source| PayloadError::Body { index, source };
     let Some(view) = RecordView::of(bytes).filter(|view| view.stream().is_some()) else {
         return Record::decode_sealed(bytes).map(drop).map_err(unread);

@@ -33,12 +33,24 @@
 //! ([`Replay::with_secret`]); without it the tag is taken from the evidence, its id is not.
 //! What cannot be derived is counted with its reason, [`NotReplayable`].
 //!
+//! Two facts of a session are not in the log, and every value they can have is tried before
+//! something is said to differ: whether somebody took the session up again (its scopes are
+//! then those of the identity policy in force), and which of a subject's sessions an
+//! audience advanced for. A desk that is kept while a policy with another modeling
+//! configuration is adopted goes on with what it had counted; a replay reads it again, as a
+//! new process would, and may then find another surprise.
+//!
+//! # What it cannot find
+//! A log that ends sooner, or in which a whole route was left out and everything behind it
+//! made anew, is another history and may replay: that is for checkpoints to notice.
+//!
 //! # How it is read
 //! Nothing that a route rests on crosses from one subject to another, so subjects are
 //! replayed independently of each other, on as many threads as there are. A subject's
 //! records are read in the order of the log, from its own streams and those of its sessions.
-//! What is held is the state of the subjects at work and of their sessions that have routes
-//! to come, and a piece of each of their streams: it does not grow with the log.
+//! What is held is the state of the subjects at work (their facts, what Governance decided on
+//! them) and of their sessions that have routes to come, and a piece of each of their
+//! streams: it does not grow with the log, but with what is open in one subject.
 //!
 //! INVARIANT (nothing is written): the routers of a replay write to a tape that compares
 //! and forgets; nothing here can append to the log's store.

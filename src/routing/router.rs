@@ -44,14 +44,17 @@ use crate::verdict::{Reason, Verdict};
 pub use acts::Decided;
 #[cfg(feature = "std")]
 pub(super) use again::Again;
+pub use snapshots::{SnapshotError, SnapshotReport};
 
 mod acts;
 #[cfg(feature = "std")]
 mod again;
 mod attempt;
+mod history;
 mod mandate;
 mod open;
 mod settle;
+mod snapshots;
 
 /// Everything a router decides under, beside what its engines hold.
 #[derive(Debug)]
@@ -411,7 +414,13 @@ impl<E: Engines, S: Store, C: Clock> Router<E, S, C> {
                     desk.live = Some(live);
                     return Ok(routed);
                 }
-                attempt::Attempt::Moved(again) => submission = again,
+                attempt::Attempt::Moved(again) => {
+                    // What is known stays known: only what is new is read.
+                    self.catch_up(&desk.streams, &mut live)?;
+                    desk.live = Some(live);
+                    submission = again;
+                }
+                attempt::Attempt::MovedAhead(again) => submission = again,
             }
         }
         Err(RouterError::Contended { attempts: ATTEMPTS })

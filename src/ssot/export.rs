@@ -12,6 +12,11 @@
 //! | `digest`, `previous` | 64 hex digits each |
 //! | `record` | the canonical bytes in hex: BLAKE3 of them in the record domain is `digest` |
 //!
+//! An export for readers who may not be shown everything ([`export_for`]) has the same
+//! lines. Of a record whose class is above them, `record` is left out and `withheld` names
+//! the class instead: place, time, kind and links are still there, so that the chain can
+//! be followed from line to line.
+//!
 //! A stream's name becomes a file name byte by byte: letters, digits, `-`, `_`, `@` and
 //! inner dots stand for themselves, everything else is written `%XX`.
 //!
@@ -26,6 +31,7 @@ use std::fs::{self, File};
 use std::io::{self, BufWriter, Write as _};
 use std::path::{Path, PathBuf};
 
+use crate::ssot::class::{ClassRules, Disclosure, StateClass};
 use crate::ssot::record::{Record, StreamId};
 use crate::ssot::store::Store;
 use crate::ssot::verify::{VerifyError, replay};
@@ -61,16 +67,31 @@ pub struct Exported {
     pub streams: u64,
     /// How many records.
     pub records: u64,
+    /// How many of them without their bytes.
+    pub withheld: u64,
 }
 
 /// Most streams listed at a time.
 const PAGE: usize = 256;
 
-/// Writes every stream of the log under `folder`.
+/// Writes every stream of the log under `folder`, withholding nothing.
 ///
 /// # Errors
 /// [`ExportError`]; what was written until then stays.
 pub fn export<S: Store + ?Sized>(store: &S, folder: &Path) -> Result<Exported, ExportError> {
+    export_for(store, folder, &ClassRules::DEFAULT, Disclosure::ALL)
+}
+
+/// Writes every stream of the log under `folder`, for readers who may be shown so much.
+///
+/// # Errors
+/// [`ExportError`]; what was written until then stays.
+pub fn export_for<S: Store + ?Sized>(
+    store: &S,
+    folder: &Path,
+    rules: &ClassRules,
+    shown: Disclosure,
+) -> Result<Exported, ExportError> {
     let failed = |place: &Path| {
         let place = place.to_path_buf();
         move |source| ExportError::File { place, source }
@@ -92,8 +113,11 @@ pub fn export<S: Store + ?Sized>(store: &S, folder: &Path) -> Result<Exported, E
             }
             let mut out = BufWriter::new(File::create_new(&place).map_err(failed(&place))?);
             for record in replay(store, stream)? {
-                writeln!(out, "{}", line(&record?)).map_err(failed(&place))?;
+                let record = record?;
+                let whole = shown.shows(rules, record.kind());
+                writeln!(out, "{}", line(&record, whole)).map_err(failed(&place))?;
                 done.records = done.records.saturating_add(1);
+                done.withheld = done.withheld.saturating_add(u64::from(!whole));
             }
             out.flush().map_err(failed(&place))?;
             done.streams = done.streams.saturating_add(1);
@@ -119,12 +143,17 @@ pub fn file_of(stream: &StreamId) -> PathBuf {
     Path::new(folder).join(format!("{name}.jsonl"))
 }
 
-fn line(record: &Record) -> Value {
+fn line(record: &Record, whole: bool) -> Value {
     let text = |value: String| Value::Text(value.into());
-    let mut bytes = String::with_capacity(2 * record.bytes().len());
-    for byte in record.bytes() {
-        let _ = write!(bytes, "{byte:02x}");
-    }
+    let (field, shown) = if whole {
+        let mut bytes = String::with_capacity(2 * record.bytes().len());
+        for byte in record.bytes() {
+            let _ = write!(bytes, "{byte:02x}");
+        }
+        ("record", bytes)
+    } else {
+        ("withheld", StateClass::of(record.kind()).name().into())
+    };
     Value::Map(BTreeMap::from([
         ("index".into(), Value::Number(Decimal::from(record.index()))),
         ("sequence".into(), Value::Number(Decimal::from(record.sequence()))),
@@ -133,7 +162,7 @@ fn line(record: &Record) -> Value {
         ("source".into(), Value::from(record.source().name())),
         ("digest".into(), text(format!("{}", record.digest()))),
         ("previous".into(), text(format!("{}", record.previous()))),
-        ("record".into(), text(bytes)),
+        (field.into(), text(shown)),
     ]))
 }
 
@@ -161,7 +190,7 @@ mod tests {
         }
         let folder = tempfile::tempdir().unwrap();
         let out = folder.path().join("out");
-        assert_eq!(export(&store, &out).unwrap(), Exported { streams: 2, records: 4 });
+        assert_eq!(export(&store, &out).unwrap(), Exported { streams: 2, records: 4, withheld: 0 });
         let path = out.join("ssot/intent/routing/s-1.jsonl");
         let text = fs::read_to_string(&path).unwrap();
         assert_eq!(text.lines().count(), 2);
@@ -176,5 +205,15 @@ mod tests {
         assert!(out.join("ssot/intent/routing/%2E.%2Fa%20b.jsonl").is_file(), "no way up");
         let again = export(&store, &out).unwrap_err();
         assert!(matches!(again, ExportError::NotEmpty { .. }));
+
+        let out = folder.path().join("for-auditors");
+        let shown = Disclosure::up_to(crate::provenance::Sensitivity::Internal);
+        let done = export_for(&store, &out, &ClassRules::DEFAULT, shown).unwrap();
+        assert_eq!(done.withheld, 4);
+        let text = fs::read_to_string(out.join("ssot/intent/routing/s-1.jsonl")).unwrap();
+        assert!(!text.contains(&hex) && !text.contains("record\""), "{text}");
+        assert!(text.contains(r#""withheld":"execution""#), "{text}");
+        let last = store.read_stream(&stream("s-1"), 1, 1).unwrap();
+        assert!(text.contains(&last[0].digest.to_string()), "the chain can be followed");
     }
 }

@@ -13,6 +13,9 @@ use std::vec::Vec;
 use hashbrown::HashMap;
 
 use crate::digest::Digest;
+#[cfg(feature = "redb")]
+use crate::ssot::merkle::Frontier;
+use crate::ssot::merkle::kept::Kept;
 use crate::ssot::record::{Head, Record, StreamId};
 use crate::ssot::store::Stored;
 
@@ -26,6 +29,7 @@ pub(super) struct Log {
     /// The same in the order of the ids: only a new stream changes it.
     order: BTreeMap<StreamId, usize>,
     payloads: Payloads,
+    tree: Kept,
     bytes: usize,
 }
 
@@ -63,9 +67,15 @@ impl Hasher for ByDigest {
 }
 
 impl Log {
-    /// Nothing yet; the first record will have this index.
+    /// Nothing yet; the first record will be the one behind this tree.
     #[cfg(feature = "redb")]
-    pub(super) fn from_index(base: u64) -> Self {
+    pub(super) fn after(tree: Frontier) -> Self {
+        Self { base: tree.size(), tree: Kept::after(tree), ..Self::default() }
+    }
+
+    /// Nothing, and nothing will come: what stands before this index is all. It has no tree.
+    #[cfg(feature = "redb")]
+    pub(super) fn reading(base: u64) -> Self {
         Self { base, ..Self::default() }
     }
 
@@ -89,6 +99,12 @@ impl Log {
     #[cfg(feature = "redb")]
     pub(super) const fn bytes(&self) -> usize {
         self.bytes
+    }
+
+    /// The tree over the log up to the last record here, and its nodes that were complete
+    /// with the records here.
+    pub(super) const fn tree(&self) -> &Kept {
+        &self.tree
     }
 
     fn stream(&self, stream: &StreamId) -> Option<&Stream> {
@@ -115,6 +131,7 @@ impl Log {
             self.order.insert(record.stream().clone(), place);
         }
         self.bytes = self.bytes.saturating_add(record.bytes().len());
+        self.tree.push(&record.digest());
         self.records.push(Stored { bytes: record.shared_bytes(), digest: record.digest() });
     }
 

@@ -26,6 +26,9 @@ use std::vec::Vec;
 use crate::digest::Digest;
 use crate::encode::Writer;
 use crate::ssot::log::Log;
+use crate::ssot::merkle::kept::derive;
+use crate::ssot::merkle::log::complete;
+use crate::ssot::merkle::{Hash, KeptTree, NodeId, TreeHead};
 use crate::ssot::plan::{View, plan_in};
 use crate::ssot::record::{Head, StreamId};
 use crate::ssot::store::{
@@ -164,7 +167,29 @@ impl Store for MemoryStore {
         Ok(())
     }
 
+    fn kept_tree(&self) -> Option<&dyn KeptTree> {
+        Some(self)
+    }
+
     fn durability(&self) -> Durability {
         Durability::Volatile
+    }
+}
+
+impl KeptTree for MemoryStore {
+    fn kept_head(&self) -> Result<TreeHead, StoreError> {
+        Ok(self.inner().log.tree().tree().head())
+    }
+
+    fn kept_nodes(&self, ids: &[NodeId]) -> Result<Vec<Hash>, StoreError> {
+        let inner = self.inner();
+        let kept = inner.log.tree();
+        let size = kept.tree().size();
+        let node = |&id: &NodeId| {
+            complete(id, size)?;
+            let none = StoreError::NoNode { node: id, size };
+            derive(id, |group, index| kept.get(group, index).ok_or(())).map_err(|()| none)
+        };
+        ids.iter().map(node).collect()
     }
 }

@@ -77,6 +77,8 @@ pub enum RecordKind {
     GovernanceDecision,
     /// A policy set became the locked version.
     PolicyPinned,
+    /// The state of its own stream after the record before it ([`crate::ssot::snapshot`]).
+    Snapshot,
 }
 
 impl RecordKind {
@@ -94,6 +96,7 @@ impl RecordKind {
             Self::Fact => "fact",
             Self::GovernanceDecision => "governance-decision",
             Self::PolicyPinned => "policy-pinned",
+            Self::Snapshot => "snapshot",
         }
     }
 }
@@ -101,7 +104,7 @@ impl RecordKind {
 byte_enum!(RecordKind, "a record kind", {
     AudienceEvent = 1, EnvelopeBlock = 2, TransitionRefused = 3, ConstitutionalCheck = 4,
     SessionOpened = 5, SessionClosed = 6, EvidenceBlock = 7, Outcome = 8, Fact = 9,
-    GovernanceDecision = 10, PolicyPinned = 11,
+    GovernanceDecision = 10, PolicyPinned = 11, Snapshot = 12,
 });
 
 /// What a stream is about.
@@ -343,6 +346,13 @@ impl Record {
     /// # Errors
     /// [`DecodeError`] that names the offset and what was expected there.
     pub fn decode_sealed(bytes: &[u8]) -> Result<Self, DecodeError> {
+        Self::decode_hashed(&bytes.into(), Domain::Record.hash(bytes))
+    }
+
+    /// [`Record::decode_sealed`] of bytes that were hashed already, and are not copied.
+    ///
+    /// INVARIANT (own digest): `digest` is that of the bytes; a caller has just computed it.
+    pub(crate) fn decode_hashed(bytes: &Arc<[u8]>, digest: Digest) -> Result<Self, DecodeError> {
         let mut input = Reader::new(bytes);
         let version = input.u8()?;
         if version != RECORD_VERSION {
@@ -354,9 +364,9 @@ impl Record {
         let body = input.bytes()?.len();
         input.finish()?;
         Ok(Self {
-            digest: Domain::Record.hash(bytes),
+            digest,
             body_start: bytes.len() - body,
-            bytes: bytes.into(),
+            bytes: Arc::clone(bytes),
             stream,
             kind,
             source,

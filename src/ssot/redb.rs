@@ -30,7 +30,7 @@
 //! file systems without locks (some network ones) opening fails or nothing is kept
 //! out: keep the file on a local disk.
 //!
-//! # Format 2
+//! # Format 3
 //! | table | key | value |
 //! |---|---|---|
 //! | `prospera.meta` | `format` | the format's number, 4 bytes, little-endian |
@@ -39,10 +39,15 @@
 //! | `prospera.heads` | stream | length (8 bytes, little-endian), digest of the last record |
 //! | `prospera.streams` | stream, sequence | global index |
 //! | `prospera.payloads` | digest | the payload |
+//! | `prospera.tree` | group (1 byte), row | up to 16 hashes of 32 bytes: the log's tree |
 //!
-//! Format 1 had no journal. It is read as it is, and becomes format 2 when it is opened for
-//! writing: a build that knows no journal must refuse a file whose last records may stand
-//! beside it.
+//! Row `r` of group `g` has the nodes from 16`r` on of level 4`g` of the
+//! [tree](crate::ssot::merkle), as many as are complete.
+//!
+//! Format 1 had no journal, format 2 no tree. Both are read as they are; a proof from one
+//! is computed from all its records. They become format 3 when they are opened for writing,
+//! which reads the records once, in constant memory: a build that knows no tree must refuse
+//! a file that has one, or it would leave it behind its records.
 //!
 //! A stream as a key is the byte of its kind and its name, so that keys sort as
 //! [`StreamId`]s do.
@@ -73,6 +78,9 @@ use redb::{Builder, Database, DatabaseError, ReadOnlyDatabase, ReadTransaction};
 
 use crate::digest::Digest;
 use crate::ssot::log::Log;
+use crate::ssot::merkle::kept::derive;
+use crate::ssot::merkle::log::complete;
+use crate::ssot::merkle::{Hash, KeptTree, NodeId, TreeHead};
 use crate::ssot::record::{Head, StreamId};
 use crate::ssot::store::{
     AppendError, Batch, Committed, Durability, Store, StoreError, Stored, Stretch,
@@ -82,6 +90,7 @@ mod committer;
 mod journal;
 mod recovery;
 mod tables;
+mod tree;
 mod writeback;
 
 use committer::Committer;
@@ -90,9 +99,10 @@ use journal::{Media, Place};
 use tables::ReadTables;
 
 /// The format this module writes.
-pub const FORMAT: u32 = 2;
+pub const FORMAT: u32 = 3;
 
-/// The format without a journal, which this module reads, too.
+/// The formats without a tree, and without a journal, which this module reads, too.
+const WITHOUT_TREE: u32 = 2;
 const WITHOUT_JOURNAL: u32 = 1;
 
 /// How a store is opened.
@@ -168,6 +178,9 @@ struct Shared {
     closing: Mutex<bool>,
     changed: Condvar,
     journal_bytes: usize,
+    /// Whether the tables have the log's tree: a store of an older format that is only read
+    /// has none.
+    has_tree: AtomicBool,
 }
 
 /// What is durable in the journal and not in the tables yet: at most two turns of it.
@@ -270,6 +283,8 @@ impl RedbStore {
         let shared = Arc::new(Shared::new(File::Reader(database), place, &options));
         shared.check_format()?;
         recovery::ensure_closed(&shared, Place::Beside(path.into()))?;
+        let has_tree = shared.guarded(|| tree::is_in(&shared.begin_read()?))?;
+        shared.has_tree.store(has_tree, Ordering::Release);
         Ok(Self { shared, committer: None })
     }
 
@@ -381,6 +396,11 @@ impl Tail {
         }
         let indices = self.turns().flat_map(|log| log.indices_of(stretch.stream, stretch.from));
         (base, indices.take(left(stretch.limit, stretch.from, base)).collect())
+    }
+
+    /// A kept node of the tree that the tables may not have.
+    fn node(&self, group: u8, index: u64) -> Option<Hash> {
+        self.turns().find_map(|log| log.tree().get(group, index))
     }
 
     fn streams(&self, after: Option<&StreamId>, limit: usize) -> BTreeMap<StreamId, Head> {
@@ -525,8 +545,41 @@ impl Store for RedbStore {
         })
     }
 
+    fn kept_tree(&self) -> Option<&dyn KeptTree> {
+        self.shared.has_tree.load(Ordering::Acquire).then_some(self as &dyn KeptTree)
+    }
+
     fn durability(&self) -> Durability {
         Durability::Durable
+    }
+}
+
+impl KeptTree for RedbStore {
+    fn kept_head(&self) -> Result<TreeHead, StoreError> {
+        if self.committer.is_some() {
+            self.shared.ensure_known()?;
+            return Ok(self.shared.tail().active.tree().tree().head());
+        }
+        let (tail, tables) = self.tail()?;
+        let size = tail.active.next_index();
+        self.shared.guarded(|| Ok(TreeHead { size, root: tables.tree()?.root(size)? }))
+    }
+
+    fn kept_nodes(&self, ids: &[NodeId]) -> Result<Vec<Hash>, StoreError> {
+        let (tail, tables) = self.tail()?;
+        let (base, size) = (tail.base(), tail.active.next_index());
+        ids.iter().try_for_each(|id| complete(*id, size))?;
+        // Commits wait as long as the tail is held: where the tables have all, they need not.
+        let tail = if ids.iter().all(|id| id.is_within(base)) { None } else { Some(tail) };
+        self.shared.guarded(|| {
+            let tree = tables.tree()?;
+            let mut rows = tree.rows();
+            let mut kept = |group, index| {
+                let later = tail.as_ref().and_then(|tail| tail.node(group, index));
+                later.map_or_else(|| rows.hash(group, index), Ok)
+            };
+            ids.iter().map(|id| derive(*id, &mut kept)).collect()
+        })
     }
 }
 
@@ -541,6 +594,7 @@ impl Shared {
             closing: Mutex::new(false),
             changed: Condvar::new(),
             journal_bytes: options.journal_bytes,
+            has_tree: AtomicBool::new(true),
         }
     }
 
@@ -564,7 +618,7 @@ impl Shared {
     fn check_format(&self) -> Result<(), StoreError> {
         let found = self.guarded(|| tables::format(&self.begin_read()?))?;
         match found {
-            Ok(FORMAT | WITHOUT_JOURNAL) => Ok(()),
+            Ok(FORMAT | WITHOUT_TREE | WITHOUT_JOURNAL) => Ok(()),
             Ok(other) => Err(self.other_format(format!("format {other}"))),
             Err(what) => Err(self.other_format(what)),
         }

@@ -15,6 +15,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use crate::digest::Digest;
+use crate::ssot::merkle::{Hash, KeptTree, NodeId, TreeHead, log as tree};
 use crate::ssot::record::{Draft, Head, Record, StreamId};
 use crate::time::Timestamp;
 
@@ -204,6 +205,14 @@ pub enum StoreError {
     Damaged {
         /// What is wrong and where.
         what: Box<str>,
+    },
+    /// A node of the log's tree was asked for that is not complete.
+    #[error("expected a node within the {size} records of the log, found {node}")]
+    NoNode {
+        /// The node.
+        node: NodeId,
+        /// How many records the log has.
+        size: u64,
     },
     /// The medium or the engine beneath failed.
     #[error("{what}: {source}")]
@@ -406,6 +415,30 @@ pub trait Store {
         Ok(())
     }
 
+    /// The tree over the log, where the store keeps it beside its records. `None`, and it
+    /// is computed from the records whenever it is asked for.
+    fn kept_tree(&self) -> Option<&dyn KeptTree> {
+        None
+    }
+
+    /// Size and root of the tree over the log's records (RFC 6962) after the last commit:
+    /// what a checkpoint is made of. See [`merkle`](crate::ssot::merkle).
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    fn tree_head(&self) -> Result<TreeHead, StoreError> {
+        self.kept_tree().map_or_else(|| tree::scanned_head(self), KeptTree::kept_head)
+    }
+
+    /// The hashes of complete subtrees of that tree, in the order in which they are asked
+    /// for. [`merkle::inclusion`](crate::ssot::merkle::inclusion) and its like ask for them.
+    ///
+    /// # Errors
+    /// [`StoreError::NoNode`] for one that is not complete yet; else as ever.
+    fn tree_nodes(&self, ids: &[NodeId]) -> Result<Vec<Hash>, StoreError> {
+        self.kept_tree().map_or_else(|| tree::scanned_nodes(self, ids), |kept| kept.kept_nodes(ids))
+    }
+
     /// What a committed batch survives.
     fn durability(&self) -> Durability;
 }
@@ -478,6 +511,18 @@ macro_rules! forward {
                 visit: &mut dyn FnMut(usize, &[u8]),
             ) -> Result<(), StoreError> {
                 (**self).payloads(digests, visit)
+            }
+
+            fn kept_tree(&self) -> Option<&dyn KeptTree> {
+                (**self).kept_tree()
+            }
+
+            fn tree_head(&self) -> Result<TreeHead, StoreError> {
+                (**self).tree_head()
+            }
+
+            fn tree_nodes(&self, ids: &[NodeId]) -> Result<Vec<Hash>, StoreError> {
+                (**self).tree_nodes(ids)
             }
 
             fn durability(&self) -> Durability {

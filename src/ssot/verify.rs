@@ -11,7 +11,10 @@
 //! - the stream's head lies behind it.
 //!
 //! Afterwards each head must be that of its stream's last record, and the heads
-//! together must count as many records as the log has.
+//! together must count as many records as the log has. Where a store keeps the log's
+//! [tree](crate::ssot::merkle), its root and every fourth level of it (all that the stores
+//! here keep) must be those that follow from the records; a fault of the tree is named
+//! when the log itself has none.
 //!
 //! A sound log is walked swiftly: records are hashed many at once
 //! ([`Domain::hash_many`](crate::digest::Domain::hash_many)), each is held against the end
@@ -24,6 +27,10 @@
 //! ends of at most 131,072 streams, some 200 bytes each. When there are more, those not
 //! used lately are forgotten, and read from the store when they go on. A log in which
 //! more streams than that go on in turns is slower to verify, not less surely verified.
+//!
+//! `verify_on` (feature `std`) shares the swift walk among threads: each takes a stretch of
+//! the log, and what a stretch needs to know of those before it is read from the store. The
+//! answer is the same.
 //!
 //! [`replay`] does the same for one stream and hands out its records: what an
 //! audience or a session is restored from.
@@ -44,20 +51,26 @@
 //! Requirements: ASM2-10.9, IRM-6.10, PLAN-7.1.3.
 
 use crate::digest::{Digest, Domain};
+use crate::ssot::merkle::Hash;
 use crate::ssot::record::{Head, Record};
 use crate::ssot::store::{Store, StoreError, Stored};
 
 mod exact;
 mod fault;
+#[cfg(feature = "std")]
+mod parallel;
 mod replay;
 mod streams;
 mod swift;
 #[cfg(test)]
 mod tests;
+mod tree;
 mod view;
 
 pub use fault::{Fault, Place};
-pub use replay::{Replay, replay, verify_stream};
+#[cfg(feature = "std")]
+pub use parallel::verify_on;
+pub use replay::{Replay, replay, replay_from, verify_stream};
 
 pub(crate) use view::RecordView;
 
@@ -83,6 +96,9 @@ pub struct Report {
     pub streams: u64,
     /// The digest of the last record; `None` when there is none.
     pub last: Option<Digest>,
+    /// The root of the tree over the records, as they were read: what a checkpoint of
+    /// [`records`](Self::records) leaves must say.
+    pub root: Hash,
 }
 
 /// Why a log was not found sound.
@@ -118,21 +134,36 @@ pub fn verify<S: Store + ?Sized>(
     mut progress: impl FnMut(Progress),
 ) -> Result<Report, VerifyError> {
     let total = store.len()?;
+    let mut tell = onward(&mut progress);
+    let swift = swift::walk(store, total, swift::Bounds::USUAL, &mut tell);
+    conclude(store, total, swift, &mut tell)
+}
+
+/// Tells of progress only when it is more: the second walk comes by places that the first
+/// one told of.
+fn onward(mut progress: impl FnMut(Progress)) -> impl FnMut(Progress) {
     let mut told = 0;
-    let mut tell = |step: Progress| {
-        // The second walk comes by places that the first one told of.
+    move |step: Progress| {
         if step.verified > told {
             told = step.verified;
             progress(step);
         }
-    };
-    let bounds = swift::Bounds::USUAL;
-    let result = match swift::walk(store, total, bounds, &mut tell) {
+    }
+}
+
+/// The answer after the swift walk, which the exact one gives where that one stopped.
+fn conclude<S: Store + ?Sized>(
+    store: &S,
+    total: u64,
+    swift: Result<Report, swift::Stop>,
+    progress: &mut impl FnMut(Progress),
+) -> Result<Report, VerifyError> {
+    let result = match swift {
         Ok(report) => Ok(report),
         Err(swift::Stop::Store(error)) => Err(error.into()),
         Err(swift::Stop::Odd) => {
             unchanged(store, total)?;
-            exact::walk(store, total, &mut tell)
+            exact::walk(store, total, progress)
         }
     };
     unchanged(store, total)?;
@@ -145,7 +176,7 @@ fn unchanged<S: Store + ?Sized>(store: &S, before: u64) -> Result<(), VerifyErro
 }
 
 /// Reads a record and holds its bytes against the digest stored beside them.
-fn open(stored: &Stored, place: impl Fn() -> Place) -> Result<Record, Fault> {
+pub(in crate::ssot) fn open(stored: &Stored, place: impl Fn() -> Place) -> Result<Record, Fault> {
     let differs = |computed| Fault::Digest { place: place(), stored: stored.digest, computed };
     match Record::decode_sealed(&stored.bytes) {
         Ok(record) if record.digest() == stored.digest => Ok(record),

@@ -9,10 +9,11 @@ use crate::audience::lineage::{
 };
 use crate::audience::state::State;
 use crate::audience::typed::{Core, RecordMismatch, Review, Unconfirmed, check_record, stream_of};
-use crate::encode::{Encode, Writer};
+use crate::encode::{Decode, DecodeError, Encode, Reader, Writer};
 use crate::id::{SubjectId, Subsystem};
+use crate::limits::SNAPSHOT_RECORDS;
 use crate::risk::Risk;
-use crate::ssot::record::{Draft, Head, Record, RecordKind, StreamId};
+use crate::ssot::record::{Draft, Head, Record, RecordKind, StreamId, StreamKind};
 use crate::verdict::{EnvelopeDecision, EnvelopeVerdict};
 
 /// One record to be made.
@@ -27,6 +28,8 @@ pub enum Entry {
     Refused(TransitionRefused),
     /// A constitutional check ran.
     Checked(ConstitutionalCheck),
+    /// What the records before it lead to.
+    Snapshot(AudienceSnapshot),
 }
 
 impl Entry {
@@ -37,6 +40,7 @@ impl Entry {
             Self::Blocked(_) => RecordKind::EnvelopeBlock,
             Self::Refused(_) => RecordKind::TransitionRefused,
             Self::Checked(_) => RecordKind::ConstitutionalCheck,
+            Self::Snapshot(_) => RecordKind::Snapshot,
         }
     }
 
@@ -48,7 +52,9 @@ impl Entry {
                 Review::None => (state, Review::None),
                 Review::Open | Review::Urgent => (state, Review::Urgent),
             },
-            Self::Checked(_) | Self::Blocked(_) | Self::Refused(_) => (state, review),
+            Self::Checked(_) | Self::Blocked(_) | Self::Refused(_) | Self::Snapshot(_) => {
+                (state, review)
+            }
         }
     }
 }
@@ -60,7 +66,57 @@ impl Encode for Entry {
             Self::Blocked(block) => block.encode(out),
             Self::Refused(refused) => refused.encode(out),
             Self::Checked(check) => check.encode(out),
+            Self::Snapshot(snapshot) => snapshot.encode(out),
         }
+    }
+}
+
+/// The state of an audience after the record before it.
+///
+/// The body of its record (see [`crate::ssot::snapshot`]): version (1), stream kind (1),
+/// state (1), review (1: `0` none, `1` open, `2` urgent).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct AudienceSnapshot {
+    /// The state.
+    pub state: State,
+    /// The governance review that is open.
+    pub review: Review,
+}
+
+/// As [`crate::ssot::snapshot::SNAPSHOT_VERSION`].
+const VERSION: u8 = 1;
+
+impl Encode for AudienceSnapshot {
+    fn encode(&self, out: &mut Writer) {
+        out.u8(VERSION).value(&StreamKind::Audience).value(&self.state).u8(match self.review {
+            Review::None => 0,
+            Review::Open => 1,
+            Review::Urgent => 2,
+        });
+    }
+}
+
+impl Decode for AudienceSnapshot {
+    fn decode(input: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        let offset = input.offset();
+        match input.u8()? {
+            VERSION => {}
+            other => return Err(Reader::bad_tag("snapshot version 1", other, offset)),
+        }
+        if StreamKind::decode(input)? != StreamKind::Audience {
+            return Err(input.invalid("a snapshot of an audience"));
+        }
+        let (state, offset) = (State::decode(input)?, input.offset());
+        let review = match input.u8()? {
+            0 => Review::None,
+            1 => Review::Open,
+            2 => Review::Urgent,
+            other => return Err(Reader::bad_tag("a review", other, offset)),
+        };
+        if (review == Review::None) != (Review::on_entry(state) == Review::None) {
+            return Err(input.invalid("a review where the state has one"));
+        }
+        Ok(Self { state, review })
     }
 }
 
@@ -82,8 +138,24 @@ impl Change {
         Self::of_entries(core, from, events.into_iter().map(Entry::Event).collect())
     }
 
-    pub(super) const fn of_entries(core: Core, from: State, entries: Vec<Entry>) -> Self {
+    /// Where one of the records comes to a place for a snapshot, it stands before it.
+    pub(super) fn of_entries(core: Core, from: State, mut entries: Vec<Entry>) -> Self {
+        let start = core.head.length();
+        let end = start.saturating_add(entries.len() as u64);
+        let slot = start.div_ceil(SNAPSHOT_RECORDS).max(1).saturating_mul(SNAPSHOT_RECORDS);
+        if slot < end {
+            let at = usize::try_from(slot - start).unwrap_or(usize::MAX);
+            let before = entries.iter().take(at);
+            let (state, review) = before
+                .fold((from, core.review), |(state, review), entry| entry.apply(state, review));
+            entries.insert(at, Entry::Snapshot(AudienceSnapshot { state, review }));
+        }
         Self { core, from, entries }
+    }
+
+    /// The audience as it was before: nothing was recorded.
+    pub fn abandon(self) -> AnyAudience {
+        AnyAudience::mint(self.from, self.core)
     }
 
     /// Whose audience changes.

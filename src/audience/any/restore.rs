@@ -2,7 +2,7 @@
 
 use alloc::borrow::ToOwned as _;
 
-use crate::audience::any::{AnyAudience, Entry};
+use crate::audience::any::{AnyAudience, AudienceSnapshot, Entry};
 use crate::audience::lineage::{
     ConstitutionalCheck, EnvelopeBlock, IllegalEvent, LineageEvent, TransitionRefused,
 };
@@ -11,6 +11,7 @@ use crate::audience::typed::{Core, Review, stream_of};
 use crate::digest::Digest;
 use crate::encode::{DecodeError, Reader};
 use crate::id::SubjectId;
+use crate::limits::SNAPSHOT_RECORDS;
 use crate::ssot::record::{Head, Record, RecordKind, StreamId};
 
 /// A record that does not continue an audience's lineage. Final: the log is damaged, or it
@@ -79,6 +80,17 @@ pub enum ReplayProblem {
     /// Its event type is not the one its cause justifies.
     #[error("its event type is not the one its cause justifies")]
     Way,
+    /// It is a snapshot, and the records before it lead to another state.
+    #[error("a snapshot that lies: expected {expected:?}, found {found:?}")]
+    Lying {
+        /// What the records before it lead to.
+        expected: AudienceSnapshot,
+        /// What it says.
+        found: AudienceSnapshot,
+    },
+    /// It is a snapshot where none may stand.
+    #[error("a snapshot where none may stand")]
+    Slot,
 }
 
 /// Restores one audience, record by record.
@@ -95,17 +107,33 @@ impl Restore {
         Self { core: Core { subject, head: Head::EMPTY, review: Review::None }, state: State::Init }
     }
 
+    /// Starts with what a snapshot of the subject's stream says: nothing before it is
+    /// looked at, so it is believed as far as [`crate::ssot::snapshot`] says.
+    ///
+    /// # Errors
+    /// [`ReplayError`] when it is no snapshot of this audience, or stands where none may.
+    pub fn from_snapshot(subject: SubjectId, record: &Record) -> Result<Self, ReplayError> {
+        let mut restore = Self::new(subject);
+        // Whatever it follows: its own words are taken for what came before.
+        restore.core.head = Head::new(record.sequence(), record.previous());
+        let found = restore.snapshot(record).map_err(|problem| at(record, problem))?;
+        (restore.state, restore.core.review) = (found.state, found.review);
+        restore.core.head = record.head();
+        Ok(restore)
+    }
+
+    /// Goes on from where an audience stands.
+    pub fn resume(audience: AnyAudience) -> Self {
+        let state = audience.state();
+        Self { state, core: audience.into_core() }
+    }
+
     /// Takes the next record.
     ///
     /// # Errors
     /// [`ReplayError`] names the record and what is wrong; nothing was taken.
     pub fn push(&mut self, record: &Record) -> Result<&mut Self, ReplayError> {
-        let entry = self.check(record).map_err(|problem| ReplayError {
-            index: record.index(),
-            sequence: record.sequence(),
-            digest: record.digest(),
-            problem,
-        })?;
+        let entry = self.check(record).map_err(|problem| at(record, problem))?;
         (self.state, self.core.review) = entry.apply(self.state, self.core.review);
         self.core.head = record.head();
         Ok(self)
@@ -141,7 +169,7 @@ impl Restore {
         AnyAudience::mint(self.state, core)
     }
 
-    fn check(&self, record: &Record) -> Result<Entry, ReplayProblem> {
+    fn follows(&self, record: &Record) -> Result<(), ReplayProblem> {
         let expected = stream_of(&self.core.subject);
         if *record.stream() != expected {
             return Err(ReplayProblem::Stream { expected, found: record.stream().to_owned() });
@@ -155,6 +183,24 @@ impl Restore {
             let (expected, found) = (head.digest(), record.previous());
             return Err(ReplayProblem::Link { expected, found });
         }
+        Ok(())
+    }
+
+    /// Reads a snapshot that stands where it may.
+    fn snapshot(&self, record: &Record) -> Result<AudienceSnapshot, ReplayProblem> {
+        self.follows(record)?;
+        if record.kind() != RecordKind::Snapshot {
+            return Err(ReplayProblem::Kind { found: record.kind() });
+        }
+        let sequence = record.sequence();
+        if sequence == 0 || !sequence.is_multiple_of(SNAPSHOT_RECORDS) {
+            return Err(ReplayProblem::Slot);
+        }
+        Ok(record.read()?)
+    }
+
+    fn check(&self, record: &Record) -> Result<Entry, ReplayProblem> {
+        self.follows(record)?;
         let (entry, found) = match record.kind() {
             RecordKind::AudienceEvent => {
                 let event = event(record.body())?;
@@ -173,6 +219,14 @@ impl Restore {
                 let check: ConstitutionalCheck = record.read()?;
                 (Entry::Checked(check), check.state)
             }
+            RecordKind::Snapshot => {
+                let found = self.snapshot(record)?;
+                let expected = AudienceSnapshot { state: self.state, review: self.core.review };
+                if found != expected {
+                    return Err(ReplayProblem::Lying { expected, found });
+                }
+                (Entry::Snapshot(found), found.state)
+            }
             found => return Err(ReplayProblem::Kind { found }),
         };
         if found != self.state {
@@ -180,6 +234,12 @@ impl Restore {
         }
         Ok(entry)
     }
+}
+
+/// A problem, and the record that has it.
+fn at(record: &Record, problem: ReplayProblem) -> ReplayError {
+    let (index, sequence, digest) = (record.index(), record.sequence(), record.digest());
+    ReplayError { index, sequence, digest, problem }
 }
 
 /// Reads an event, telling an illegal edge from unreadable bytes.

@@ -41,6 +41,32 @@ fn the_official_vectors_come_out() {
     }
 }
 
+/// The file itself, all lengths of it, where it is: as many at once as there are.
+#[cfg(feature = "std")]
+#[test]
+fn the_whole_official_file_comes_out() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let paths = ["../shared", "../../shared"].map(|path| root.join(path));
+    let name = "data/tlog/blake3/test_vectors.json";
+    let Some(text) = paths.iter().find_map(|path| std::fs::read(path.join(name)).ok()) else {
+        std::println!("skipped: no vectors at ../shared/{name}");
+        return;
+    };
+    let all: serde_json::Value = serde_json::from_slice(&text).unwrap();
+    let key = blake3::hazmat::hash_derive_key_context(all["context_string"].as_str().unwrap());
+    let cases = all["cases"].as_array().unwrap();
+    assert_eq!(cases.len(), 35);
+    let length = |case: &serde_json::Value| case["input_len"].as_u64().unwrap().try_into().unwrap();
+    let inputs: Vec<_> = cases.iter().map(|case| counted(length(case))).collect();
+    let messages: Vec<_> = inputs.iter().map(Vec::as_slice).collect();
+    let mut digests = vec![Digest::ZERO; messages.len()];
+    hash(&key, &messages, &mut digests);
+    for (case, digest) in cases.iter().zip(&digests) {
+        let expected = case["derive_key"].as_str().unwrap();
+        assert_eq!(hex(digest), expected[..64], "{} bytes", length(case));
+    }
+}
+
 #[test]
 fn what_has_no_counterpart_is_left() {
     let mark = Digest::from_bytes([7; 32]);

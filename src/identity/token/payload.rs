@@ -10,6 +10,7 @@ use serde::Deserialize;
 
 use crate::id::{Name, PrincipalId, SessionId, SubjectId};
 use crate::identity::claims::{Claims, ClaimsOrigin, DelegationLink};
+use crate::identity::signal::{SignalKind, Signals};
 use crate::identity::{IdentityError, IdentityPolicy, PrincipalKind, Scopes};
 use crate::risk::Risk;
 use crate::time::Timestamp;
@@ -37,6 +38,15 @@ pub(super) struct Payload {
     #[serde(default)]
     amr: Vec<String>,
     acr: Option<String>,
+    azp: Option<String>,
+    locale: Option<String>,
+    cnf: Option<Confirmation>,
+}
+
+/// The key that the token is bound to (RFC 7800), by its thumbprint (RFC 9449 §6.1).
+#[derive(Deserialize)]
+struct Confirmation {
+    jkt: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -124,6 +134,7 @@ impl Payload {
         let base = policy.scopes(&roles, &held);
         let (principal, delegation) = chain(sub, base, self.act, links)?;
         let issued_at = time("iat", self.iat)?;
+        let signals = signals(&self.amr, self.azp, self.locale, self.cnf);
         Ok(Claims {
             origin: ClaimsOrigin::Token {
                 issuer,
@@ -143,8 +154,32 @@ impl Payload {
             issued_at,
             valid_from: self.nbf.map_or(issued_at, Timestamp::from_secs),
             expires_at: time("exp", self.exp)?,
+            signals,
         })
     }
+}
+
+/// What a token says of where its session is opened from. They give nothing, so what is no
+/// name counts as not said, instead of making the token worthless.
+fn signals(
+    amr: &[String],
+    azp: Option<String>,
+    locale: Option<String>,
+    cnf: Option<Confirmation>,
+) -> Signals {
+    let mut methods: Vec<&str> = amr.iter().map(String::as_str).collect();
+    methods.sort_unstable();
+    methods.dedup();
+    let methods = (!methods.is_empty()).then(|| methods.join("+"));
+    let device = cnf.and_then(|cnf| cnf.jkt);
+    let said = [
+        (SignalKind::Device, device),
+        (SignalKind::Channel, azp),
+        (SignalKind::Locale, locale),
+        (SignalKind::Method, methods),
+    ];
+    let named = |(kind, value): (_, Option<String>)| Some((kind, Name::new(&value?).ok()?));
+    said.into_iter().filter_map(named).collect()
 }
 
 fn check_audience(found: Option<Audiences>, policy: &IdentityPolicy) -> Result<(), IdentityError> {

@@ -170,6 +170,24 @@ where
     /// Counts the records of one act against what was derived, the evidence beside the
     /// evidence and what stands before it beside what was derived before it.
     fn differ(&mut self, drafts: &[Draft], records: &[Record]) {
+        let alike = drafts.iter().map(Draft::kind).eq(records.iter().map(Record::kind));
+        if alike {
+            let mut any = false;
+            for (draft, record) in drafts.iter().zip(records) {
+                match differs(draft, record) {
+                    None => self.report.same(record.kind()),
+                    Some(told) => {
+                        any = true;
+                        self.report.differ(told.of(record));
+                    }
+                }
+            }
+            if let Some(record) = records.last().filter(|_| !any) {
+                let told = Told::new("time", "one time of one act", record.timestamp());
+                self.report.recount(record, told);
+            }
+            return;
+        }
         let evidence = RecordKind::EvidenceBlock;
         let (mut before, mut last) = (drafts, None);
         let (mut found, mut block) = (records, None);
@@ -248,9 +266,16 @@ where
     fn act(&mut self, it: &mut Subject<Kept<E>>, front: &Record, version: Option<usize>) -> Act {
         use RecordKind::{
             AudienceEvent, EvidenceBlock, Fact, GovernanceDecision, Outcome, SessionClosed,
-            SessionOpened, TransitionRefused,
+            SessionOpened, Snapshot, TransitionRefused,
         };
         let group = self.group(front);
+        // A snapshot of an audience stands before what it was due with.
+        let front = match front.kind() {
+            Snapshot if front.stream().kind() == StreamKind::Audience => {
+                &self.tape.next().borrow().get(1).cloned().unwrap_or_else(|| front.clone())
+            }
+            _ => front,
+        };
         let Some(version) = version else {
             return Act::Skip(group, NotReplayable::NothingPinned);
         };
@@ -262,7 +287,7 @@ where
         match (front.kind(), front.source()) {
             (SessionOpened, _) => self.opening(it, front, version),
             (EvidenceBlock, _) | (_, Subsystem::Safety) => self.route(it, group, version),
-            (Outcome, _) => self.outcome(it, front, version),
+            (Outcome, _) => self.outcome(it, front, group, version),
             (Fact, _) => self.fact(it, front, version),
             (GovernanceDecision, _) => self.decision(it, front, version),
             (AudienceEvent, Subsystem::Audience) => self.advance(it, version),
@@ -273,26 +298,23 @@ where
         }
     }
 
-    /// How many of the coming records one act wrote, as far as their kinds tell.
+    /// How many of the coming records one act wrote, as far as their kinds tell: a route's
+    /// moves of its audience, its evidence or outcome, and the snapshot that was due then.
     fn group(&self, front: &Record) -> usize {
-        if front.source() != Subsystem::Safety {
-            return 1;
-        }
         let next = self.tape.next().borrow();
-        let mut index = front.index();
-        for (count, record) in next.iter().enumerate() {
-            if record.index() != index || (count > 0 && record.timestamp() != front.timestamp()) {
-                break;
-            }
-            if record.kind() == RecordKind::EvidenceBlock {
-                return count.saturating_add(1);
-            }
-            if record.source() != Subsystem::Safety {
-                break;
-            }
-            index = index.saturating_add(1);
-        }
-        1
+        let ends = |record: &Record| {
+            matches!(record.kind(), RecordKind::EvidenceBlock | RecordKind::Outcome)
+        };
+        let together = next.iter().zip(front.index()..).take_while(|(record, index)| {
+            record.index() == *index && record.timestamp() == front.timestamp()
+        });
+        let together: Vec<&Record> = together.map(|(record, _)| record).collect();
+        let moves = together.iter().take_while(|r| r.source() == Subsystem::Safety).count();
+        let Some(end) = together.get(moves).filter(|record| ends(record)) else { return 1 };
+        let due = together.get(moves.saturating_add(1)).is_some_and(|record| {
+            record.kind() == RecordKind::Snapshot && record.stream() == end.stream()
+        });
+        moves.saturating_add(1).saturating_add(usize::from(due))
     }
 
     /// What the act that was just tried came to, where it wrote nothing of the log.
@@ -392,8 +414,8 @@ where
             Cause::Governed { why: Why::Downgrade(cause), approver } => (approver, Some(*cause)),
             _ => return Act::Skip(1, NotReplayable::OtherAct),
         };
-        let decision = it.past.decisions.iter().find(|(record, _)| *record == approver.record);
-        let Some((record, decision)) = decision.cloned() else {
+        let decision = it.past.decisions.iter().find(|(_, record, _)| *record == approver.record);
+        let Some((_, record, decision)) = decision.cloned() else {
             let found = approver.record.short();
             return told(Told::new("cause", "a decision that stands before it", found));
         };
@@ -540,26 +562,30 @@ where
     }
 
     fn route(&mut self, it: &mut Subject<Kept<E>>, group: usize, version: usize) -> Act {
-        let record = self.tape.next().borrow().get(group.saturating_sub(1)).cloned();
-        let Some(record) = record.filter(|record| record.kind() == RecordKind::EvidenceBlock)
-        else {
+        let is_evidence = |record: &Record| record.kind() == RecordKind::EvidenceBlock;
+        let found = {
+            let next = self.tape.next().borrow();
+            let place = next.iter().take(group).position(is_evidence);
+            place.and_then(|place| Some((place, next.get(place)?.clone())))
+        };
+        let Some((place, record)) = found else {
             return told(Told::new("act", "the evidence of a route behind it", "none"));
         };
-        let place = group.saturating_sub(1);
         let differ = |told| Act::Differ(group, Found::Told(place, told));
         let peek = match Peek::of(record.body()) {
             Ok(peek) => peek,
             Err(error) => return differ(Told::new("body", "an evidence block", error)),
         };
         let name = record.stream().name().clone();
-        if !self.ready(it, &name, version) {
-            return Act::Skip(group, NotReplayable::Unknown);
-        }
         let first = self.tape.next().borrow().front().map_or(0, Record::index);
         let mut tried = None;
         // As the session stands; then as it would stand had it been taken up again, which
         // the log does not tell; then with another time at Step 7, which the trace tells.
         for attempt in 0..3 {
+            if !self.ready(it, &name, version) {
+                return Act::Skip(group, NotReplayable::Unknown);
+            }
+            it.past.look(&name);
             let (mut later, mut spare) = (None, None);
             if attempt == 1 {
                 spare = self.taken_up(it, &name, version);
@@ -576,7 +602,6 @@ where
             };
             self.tape.begin(first);
             self.dial.set(peek.timestamp, later);
-            let audience = it.past.audience();
             let secret = self.plan.secret.is_some();
             let Some(room) = self.room(version) else {
                 return Act::Skip(group, NotReplayable::Policy);
@@ -605,15 +630,15 @@ where
                     if let Some(session) = other {
                         sitting.desk.session = session;
                     }
-                    if let Some(live) = &mut sitting.desk.live {
-                        live.audience = audience;
-                    }
+                    // It may be ahead of the log, and is read again.
+                    sitting.desk.live = None;
                     let refusal = self.refusal(group, &error);
                     tried.get_or_insert(refusal);
                 }
             }
         }
         match tried {
+            Some(Act::Differ(_, Found::Told(_, told))) => differ(told),
             Some(Act::Differ(_, found)) => Act::Differ(group, found),
             Some(act) => act,
             None => Act::Skip(group, NotReplayable::Unknown),
@@ -670,26 +695,48 @@ where
         Err(Ok(NotReplayable::Policy))
     }
 
-    fn outcome(&mut self, it: &mut Subject<Kept<E>>, front: &Record, version: usize) -> Act {
+    fn outcome(
+        &mut self,
+        it: &mut Subject<Kept<E>>,
+        front: &Record,
+        group: usize,
+        version: usize,
+    ) -> Act {
+        let differ = |told| Act::Differ(group, Found::Told(0, told));
         let outcome: Outcome = match front.read() {
             Ok(outcome) => outcome,
-            Err(error) => return told(Told::new("body", "an outcome", error)),
+            Err(error) => return differ(Told::new("body", "an outcome", error)),
         };
         if let Err(error) = payloads::output(self.plan.store, &outcome) {
-            return told(Told::new("output payload", "the one that was recorded", error));
+            return differ(Told::new("output payload", "the one that was recorded", error));
         }
         let name = front.stream().name().clone();
-        if !self.ready(it, &name, version) {
-            return Act::Skip(1, NotReplayable::Unknown);
+        let mut tried = None;
+        // As the desk stood behind the evidence; then as somebody read it again who settled
+        // the route, which only shows in a snapshot.
+        for _ in 0..2 {
+            if !self.ready(it, &name, version) {
+                return Act::Skip(group, NotReplayable::Unknown);
+            }
+            self.tape.begin(front.index());
+            self.dial.set(front.timestamp(), None);
+            let Some(room) = self.room(version) else {
+                return Act::Skip(group, NotReplayable::Policy);
+            };
+            let Some(sitting) = it.past.sittings.get_mut(&name) else { break };
+            match room.router.end_again(&mut sitting.desk, &outcome) {
+                Ok(block) => return Act::Same(group, Left::Outcome(Box::new(block))),
+                Err(error) => {
+                    sitting.desk.live = None;
+                    let refusal = self.refusal(group, &error);
+                    tried.get_or_insert(refusal);
+                }
+            }
         }
-        self.tape.begin(front.index());
-        let Some(room) = self.room(version) else { return Act::Skip(1, NotReplayable::Policy) };
-        let Some(sitting) = it.past.sittings.get_mut(&name) else {
-            return Act::Skip(1, NotReplayable::Unknown);
-        };
-        match room.router.end_again(&mut sitting.desk, &outcome) {
-            Ok(block) => Act::Same(1, Left::Outcome(Box::new(block))),
-            Err(error) => self.refusal(1, &error),
+        match tried {
+            Some(Act::Differ(_, Found::Told(_, told))) => differ(told),
+            Some(act) => act,
+            None => Act::Skip(group, NotReplayable::Unknown),
         }
     }
 
@@ -726,7 +773,7 @@ where
                 }
                 StreamKind::Governance => {
                     if let Ok(decision) = record.read::<GovernanceDecision>() {
-                        it.past.follow_decision(&record, &decision);
+                        it.past.follow_decision(&record, decision);
                     }
                 }
                 StreamKind::Subject => {
@@ -753,6 +800,7 @@ where
                             it.past.follow_outcome(&room.router, &record, read, block, keep);
                         }
                     }
+                    RecordKind::Snapshot => it.past.follow_snapshot(&record),
                     _ => {}
                 },
                 StreamKind::Session | StreamKind::Policy => {}

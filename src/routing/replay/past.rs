@@ -6,7 +6,7 @@
 //! router's own [`load`](crate::routing::Router::resume).
 
 use alloc::boxed::Box;
-use alloc::collections::{BTreeMap, VecDeque};
+use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::vec::Vec;
 
 use crate::audience::any::{AnyAudience, ReplayError as Breaks, Restore};
@@ -16,6 +16,7 @@ use crate::id::{Name, SubjectId};
 use crate::identity::{Session, SessionOpened};
 use crate::memory::{Facts, FactsError, ShortTerm};
 use crate::pipeline::Progress;
+use crate::routing::desk::saved::is_usable;
 use crate::routing::desk::{Conduct, Desk, Live, OpenRoute};
 use crate::routing::engines::Engines;
 use crate::routing::evidence::{EvidenceBlock, Outcome};
@@ -32,9 +33,11 @@ const KEPT: usize = 4;
 pub(super) struct Past<P> {
     pub(super) restore: Restore,
     pub(super) facts: Facts,
-    pub(super) decisions: Vec<(Digest, GovernanceDecision)>,
-    pub(super) governance: Head,
+    /// Every decision of Governance, and the head of its stream behind it.
+    pub(super) decisions: Vec<(Head, Digest, GovernanceDecision)>,
     pub(super) subject: Head,
+    /// The time of the audience's first record.
+    since: Option<Timestamp>,
     pub(super) sittings: BTreeMap<Name, Sitting<P>>,
     /// What later sessions begin with; `None`: to be read from the log.
     base: Option<Base<P>>,
@@ -46,6 +49,8 @@ pub(super) struct Past<P> {
 struct Base<P> {
     profile: P,
     record: Conduct,
+    /// Decisions that routes have used.
+    used: BTreeSet<Digest>,
     /// Routes in the order of their evidence, as long as one before them is not finished.
     waiting: VecDeque<Waiting>,
 }
@@ -67,14 +72,18 @@ pub(super) struct Sitting<P> {
 
 impl<P: Default + Clone> Past<P> {
     pub(super) fn of(subject: SubjectId) -> Self {
-        let base =
-            Base { profile: P::default(), record: Conduct::default(), waiting: VecDeque::new() };
+        let base = Base {
+            profile: P::default(),
+            record: Conduct::default(),
+            used: BTreeSet::new(),
+            waiting: VecDeque::new(),
+        };
         Self {
             restore: Restore::new(subject.clone()),
             facts: Facts::of(subject),
             decisions: Vec::new(),
-            governance: Head::EMPTY,
             subject: Head::EMPTY,
+            since: None,
             sittings: BTreeMap::new(),
             base: Some(base),
             order: VecDeque::new(),
@@ -122,21 +131,24 @@ impl<P: Default + Clone> Past<P> {
             history: BTreeMap::new(),
             standing: Consensus::NONE,
             progress: Progress::new(),
-            decisions: self.decisions.clone(),
+            decisions: Vec::new(),
             routing: Head::EMPTY,
-            governance: self.governance,
+            governance: Head::EMPTY,
             open: None,
             record: base.record,
+            since: self.since,
         });
+        take_decisions(&self.decisions, &mut live);
+        live.decisions.retain(|(record, _)| !base.used.contains(record));
         for route in &base.waiting {
             match &route.ended {
                 Some((block, outcome)) => {
-                    router.absorb_again(&mut live, block, outcome.as_ref(), false);
+                    router.earlier_again(&mut live, block, outcome.as_ref());
                 }
                 None => {
                     let sitting = self.sittings.get(&route.session)?;
                     let open = sitting.desk.live.as_ref()?.open.as_ref()?;
-                    router.absorb_again(&mut live, &open.block, None, false);
+                    router.earlier_again(&mut live, &open.block, None);
                 }
             }
         }
@@ -182,19 +194,12 @@ impl<P: Default + Clone> Past<P> {
 
     /// Follows a record of the audience's stream.
     pub(super) fn follow_audience(&mut self, record: &Record) -> Result<(), Breaks> {
-        let first = self.restore.head() == Head::EMPTY;
         self.restore.push(record)?;
-        if let Some(base) = &mut self.base
-            && first
-        {
-            begin(&mut base.record, record);
-        }
+        self.since = self.since.or(Some(record.timestamp()));
         for sitting in self.sittings.values_mut() {
             let Some(live) = &mut sitting.desk.live else { continue };
             if live.audience.head() != record.head() {
-                if first {
-                    begin(&mut live.record, record);
-                }
+                live.since = self.since;
                 live.audience = self.restore.so_far();
             }
         }
@@ -212,15 +217,24 @@ impl<P: Default + Clone> Past<P> {
         Ok(())
     }
 
-    /// Follows a decision of Governance.
-    pub(super) fn follow_decision(&mut self, record: &Record, decision: &GovernanceDecision) {
-        self.governance = record.head();
-        self.decisions.push((record.digest(), decision.clone()));
-        for sitting in self.sittings.values_mut() {
-            if let Some(live) = &mut sitting.desk.live {
-                live.governance = record.head();
-                live.decisions.push((record.digest(), decision.clone()));
-            }
+    /// Follows a decision of Governance. A desk learns of it when it looks.
+    pub(super) fn follow_decision(&mut self, record: &Record, decision: GovernanceDecision) {
+        self.decisions.push((record.head(), record.digest(), decision));
+    }
+
+    /// A desk looks at what Governance has decided so far, as a route of it does.
+    pub(super) fn look(&mut self, session: &Name) {
+        let live = self.sittings.get_mut(session).and_then(|s| s.desk.live.as_mut());
+        if let Some(live) = live {
+            take_decisions(&self.decisions, live);
+        }
+    }
+
+    /// Follows a snapshot in a session's stream.
+    pub(super) fn follow_snapshot(&mut self, record: &Record) {
+        let sitting = self.sittings.get_mut(record.stream().name());
+        if let Some(live) = sitting.and_then(|sitting| sitting.desk.live.as_mut()) {
+            live.routing = record.head();
         }
     }
 
@@ -245,11 +259,11 @@ impl<P: Default + Clone> Past<P> {
             return;
         };
         let mut block = derived;
-        if live.routing != record.head() {
+        if live.routing.length() < record.head().length() {
             live.routing = record.head();
             if let Some(left) = live.open.take() {
                 // It was left open, and another began: as reading it again would take it.
-                router.absorb_again(live, &left.block, None, true);
+                router.own_again(live, &left.block, None);
             }
             let Ok(read) = record.read::<EvidenceBlock>() else {
                 self.lose();
@@ -258,7 +272,7 @@ impl<P: Default + Clone> Past<P> {
             if read.opens_route() {
                 live.open = Some(OpenRoute { evidence: record.digest(), block: read });
             } else {
-                router.absorb_again(live, &read, None, true);
+                router.own_again(live, &read, None);
                 block = Some(Box::new(read));
             }
         }
@@ -292,10 +306,10 @@ impl<P: Default + Clone> Past<P> {
             return;
         };
         let mut block = derived;
-        if live.routing != record.head() {
+        if live.routing.length() < record.head().length() {
             live.routing = record.head();
             if let Some(open) = live.open.take() {
-                router.absorb_again(live, &open.block, Some(&outcome), true);
+                router.own_again(live, &open.block, Some(&outcome));
                 block = Some(open.block);
             }
         }
@@ -322,16 +336,20 @@ impl<P: Default + Clone> Past<P> {
             };
             let (profile, record) = (&mut base.profile, &mut base.record);
             router.learn_again(profile, record, &block, outcome.as_ref());
-            for used in block.approval.into_iter().chain(block.backtrack) {
-                self.decisions.retain(|(record, _)| *record != used);
-            }
+            base.used.extend(block.approval.into_iter().chain(block.backtrack));
         }
     }
 }
 
-/// The first record of a lineage is the start of what is known of its audience.
-fn begin(conduct: &mut Conduct, record: &Record) {
-    conduct.first = conduct.first.into_iter().chain([record.timestamp()]).min();
+/// Takes the decisions into a desk that it has not seen yet and that a route can use.
+fn take_decisions<P>(decisions: &[(Head, Digest, GovernanceDecision)], live: &mut Live<P>) {
+    let seen = usize::try_from(live.governance.length()).unwrap_or(usize::MAX);
+    for (head, record, decision) in decisions.iter().skip(seen) {
+        live.governance = *head;
+        if is_usable(*record, decision) {
+            live.decisions.push((*record, decision.clone()));
+        }
+    }
 }
 
 /// The profile that a router's engines keep.

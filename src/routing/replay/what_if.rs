@@ -366,7 +366,7 @@ where
                 }
                 StreamKind::Governance => {
                     if let Ok(decision) = record.read::<GovernanceDecision>() {
-                        past.follow_decision(&record, &decision);
+                        past.follow_decision(&record, decision);
                     }
                 }
                 StreamKind::Subject => {
@@ -389,6 +389,8 @@ where
                     } else if record.kind() == RecordKind::Outcome {
                         let outcome: Outcome = record.read().map_err(body)?;
                         past.follow_outcome(&self.room.router, &record, outcome, None, keep);
+                    } else if record.kind() == RecordKind::Snapshot {
+                        past.follow_snapshot(&record);
                     }
                 }
                 StreamKind::Session | StreamKind::Policy => {}
@@ -449,6 +451,7 @@ where
         let peek = Peek::of(record.body()).map_err(|_| NotReplayable::Unknown)?;
         let submission = self.submission(&peek, record, block)?;
         self.dial.set(block.timestamp, None);
+        past.look(record.stream().name());
         let sitting = past.sittings.get_mut(record.stream().name());
         let sitting = sitting.ok_or(NotReplayable::Unknown)?;
         if sitting.desk.live.is_none() {

@@ -3,7 +3,6 @@
 //! Each act is decided by a person who holds the role, is recorded first, and is then
 //! what the audience's own verb consumes: nothing here moves an audience by itself.
 
-use alloc::boxed::Box;
 use alloc::string::ToString;
 use alloc::vec::Vec;
 
@@ -285,15 +284,12 @@ impl<E: Engines, S: Store, C: Clock> Router<E, S, C> {
         self.settle_change(refused.checked(&kernel))
     }
 
-    /// A subject's audience, by verified replay.
+    /// A subject's audience, by verified replay from its last snapshot on.
     ///
     /// # Errors
     /// [`RouterError::Verify`], [`RouterError::Replay`].
     pub fn audience(&self, subject: &SubjectId) -> Result<AnyAudience, RouterError> {
-        let stream = StreamId::new(StreamKind::Audience, subject.name().clone());
-        let records = verify_stream(self.store(), &stream)?;
-        AnyAudience::replay(subject.clone(), &records)
-            .map_err(|error| RouterError::Replay(Box::new(error)))
+        Ok(self.restored(subject)?.0)
     }
 
     /// The evidence block that a record of this digest holds, on a session's stream.

@@ -106,7 +106,9 @@ impl<E: Engines, S: Store, C: Clock> Router<E, S, C> {
                 live.open = Some(OpenRoute { evidence, block: *block });
                 Ok(Again::Opened)
             }
-            Recorded::Moved(_) => Err(RouterError::Contended { attempts: 1 }),
+            Recorded::Moved(_) | Recorded::MovedAhead(_) => {
+                Err(RouterError::Contended { attempts: 1 })
+            }
         }
     }
 
@@ -249,15 +251,24 @@ impl<E: Engines, S: Store, C: Clock> Router<E, S, C> {
         sitting.decide(matter, &by, granted, note)
     }
 
-    /// Takes a finished route into a desk without deciding it again.
-    pub(in crate::routing) fn absorb_again(
+    /// Takes a finished route of this session into its desk without deciding it again.
+    pub(in crate::routing) fn own_again(
         &self,
         live: &mut Live<Profile<E>>,
         block: &EvidenceBlock,
         outcome: Option<&Outcome>,
-        own: bool,
     ) {
-        live.absorb(self.engines.modeling(), block, outcome, own);
+        live.own(self.engines.modeling(), block, outcome);
+    }
+
+    /// Takes a route of an earlier session into a desk.
+    pub(in crate::routing) fn earlier_again(
+        &self,
+        live: &mut Live<Profile<E>>,
+        block: &EvidenceBlock,
+        outcome: Option<&Outcome>,
+    ) {
+        live.absorb(self.engines.modeling(), block, outcome, false);
     }
 
     /// What later sessions of the subject learn from a finished route.

@@ -13,6 +13,7 @@ use crate::encode::{Encode as _, Writer};
 use crate::id::Subsystem;
 use crate::identity::Session;
 use crate::intent::Submission;
+use crate::routing::desk::saved::save;
 use crate::routing::desk::{Live, Pads, Streams, class_number};
 use crate::routing::engines::Engines;
 use crate::routing::evidence::EvidenceBlock;
@@ -22,6 +23,7 @@ use crate::routing::stop::Stop;
 use crate::routing::terminal::{GovernanceStop, Terminal as _};
 use crate::ssot::ledger::Receipt;
 use crate::ssot::record::{Draft, RecordKind};
+use crate::ssot::snapshot::is_slot;
 use crate::ssot::store::Store;
 use crate::time::{Clock, Timestamp};
 use crate::verdict::{Reason, Verdict};
@@ -33,6 +35,9 @@ pub(super) enum Attempt {
     Done(Routed),
     /// The log moved on before anything was recorded: try again.
     Moved(Submission),
+    /// As [`Attempt::Moved`], and what is live has taken the route in already: it must be
+    /// read again.
+    MovedAhead(Submission),
 }
 
 /// What came of an attempt up to its evidence.
@@ -44,6 +49,8 @@ pub(super) enum Recorded {
     Due { sealed: Sealed, receipt: Receipt, moved: Option<(State, State)> },
     /// The log moved on before anything was recorded: try again.
     Moved(Submission),
+    /// As [`Recorded::Moved`], and what is live is ahead of the log.
+    MovedAhead(Submission),
 }
 
 /// How far a submission got, and what the audience must do about it.
@@ -186,6 +193,7 @@ impl<E: Engines, S: Store, C: Clock> Router<E, S, C> {
                 self.effect(live, streams, pads, sealed, &receipt, moved)
             }
             Recorded::Moved(submission) => Ok(Attempt::Moved(submission)),
+            Recorded::MovedAhead(submission) => Ok(Attempt::MovedAhead(submission)),
         }
     }
 
@@ -227,16 +235,29 @@ impl<E: Engines, S: Store, C: Clock> Router<E, S, C> {
                 );
                 batch.push_draft(draft);
                 keep(batch, &submission);
+                let due = Self::due(live);
+                if due {
+                    live.own(self.engines.modeling(), &block, None);
+                    if let Some(draft) = self.snapshot(streams, live) {
+                        batch.push_draft(draft);
+                    }
+                }
                 let receipt = match self.ledger.commit(&*batch) {
                     Ok(receipt) => receipt,
                     Err(error) if moved(&error) => {
                         self.check_policy()?;
+                        if due {
+                            return Ok(Recorded::MovedAhead(submission));
+                        }
+                        moving.give_back(live);
                         return Ok(Recorded::Moved(submission));
                     }
                     Err(error) => return Err(RouterError::EvidenceNotRecorded(error)),
                 };
                 let moved = Self::arrived(live, moving, &receipt, before)?;
-                live.absorb(self.engines.modeling(), &block, None, true);
+                if !due {
+                    live.own(self.engines.modeling(), &block, None);
+                }
                 live.routing = receipt.head(&streams.routing).unwrap_or(live.routing);
                 Ok(Recorded::Ended(routed(block, &receipt, follow_up, moved)))
             }
@@ -254,6 +275,7 @@ impl<E: Engines, S: Store, C: Clock> Router<E, S, C> {
                     Ok(receipt) => receipt,
                     Err(error) if moved(&error) => {
                         self.check_policy()?;
+                        moving.give_back(live);
                         return Ok(Recorded::Moved(sealed.abandon().1));
                     }
                     Err(error) => return Err(RouterError::EvidenceNotRecorded(error)),
@@ -323,14 +345,33 @@ impl<E: Engines, S: Store, C: Clock> Router<E, S, C> {
             batch.push_payload(digest, bytes);
         }
         let evidence = outcome.evidence;
+        // Where the commit fails, what is live is dropped: it may be ahead of the log.
+        live.open = None;
+        let due = Self::due(live);
+        live.own(self.engines.modeling(), block, Some(outcome));
+        if due {
+            if let Some(draft) = self.snapshot(streams, live) {
+                batch.push_draft(draft);
+            }
+        }
         let receipt = (self.ledger.commit(&*batch))
             .map_err(|source| RouterError::OutcomeNotRecorded { evidence, source })?;
         let room = batch.pop_draft().map(Draft::into_body);
         pads.end = room.map(reusable).unwrap_or_default();
         live.routing = receipt.head(&streams.routing).unwrap_or(live.routing);
-        live.open = None;
-        live.absorb(self.engines.modeling(), block, Some(outcome), true);
         Ok(())
+    }
+
+    /// Whether a snapshot is due behind the record that ends a route.
+    const fn due(live: &Live<Profile<E>>) -> bool {
+        is_slot(live.routing.length().saturating_add(1))
+    }
+
+    /// What is live as a record of its stream, where the engine keeps it.
+    fn snapshot(&self, streams: &Streams, live: &Live<Profile<E>>) -> Option<Draft> {
+        let body = save(self.engines.modeling(), live)?;
+        let (stream, kind) = (streams.routing.clone(), RecordKind::Snapshot);
+        Some(Draft::new(stream, kind, Subsystem::Routing, body))
     }
 
     /// Applies a committed change to the audience.

@@ -144,6 +144,15 @@ impl Moving {
         }
     }
 
+    /// Nothing was recorded: the audience is as it was.
+    pub(super) fn give_back<P>(self, live: &mut Live<P>) {
+        match self {
+            Self::Rests(_) => {}
+            Self::Stays(audience) => live.audience = audience,
+            Self::Changes(change) => live.audience = change.abandon(),
+        }
+    }
+
     /// The audience as it is now; none where it never left the desk.
     pub(super) fn confirm(self, receipt: &Receipt) -> Result<Option<AnyAudience>, RouterError> {
         match self {

@@ -1,12 +1,13 @@
 //! Opening a session: verified replay, and the advances that its audience has earned.
 
 use alloc::boxed::Box;
-use alloc::collections::BTreeMap;
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 
+use super::history::{Earlier, Walk, Walked, each_earlier};
 use super::mandate::{Moving, authority, take};
 use super::{ATTEMPTS, Profile, Router, RouterError, read};
-use crate::audience::any::{AnyAudience, Carried, Support};
+use crate::audience::any::{AnyAudience, Carried, Restore, Support};
 use crate::audience::causes::{
     ConstitutionalViolation, DowngradeCauses, EscalationTriggers, HoldTriggers, Restriction,
 };
@@ -19,18 +20,20 @@ use crate::audience::table::entry_tier;
 use crate::audience::typed::{Audience, Rejected, Transition};
 use crate::digest::Digest;
 use crate::governance::{GovernanceDecision, GovernanceEngine, KernelInput};
-use crate::id::{SessionId, Subsystem};
+use crate::id::Subsystem;
 use crate::identity::{Session, SessionOpened};
 use crate::memory::{Facts, ShortTerm};
+use crate::modeling::ModelingEngine;
 use crate::pipeline::Progress;
+use crate::routing::desk::saved::{Saved, is_usable};
 use crate::routing::desk::{Conduct, Desk, Live, OpenRoute, Streams};
 use crate::routing::engines::Engines;
-use crate::routing::evidence::{EvidenceBlock, Outcome};
 use crate::safety::{PostureInput, SafetyEngine};
 use crate::ssot::record::{Draft, Head, Record, RecordKind, StreamId, StreamKind};
+use crate::ssot::snapshot::last_snapshot;
 use crate::ssot::store::{Batch, Store};
-use crate::ssot::verify::{replay, verify_stream};
-use crate::time::Clock;
+use crate::ssot::verify::{replay, replay_from};
+use crate::time::{Clock, Timestamp};
 use crate::verdict::{CapabilityTier, Consensus, SafetyFlags};
 
 /// Most advances that one opening makes: INIT → BASE → VERIFIED → PRIVILEGED.
@@ -105,21 +108,66 @@ impl<E: Engines, S: Store, C: Clock> Router<E, S, C> {
         }
     }
 
-    /// Reads everything a session's routes rest on.
+    /// Reads everything a session's routes rest on: its streams from their last snapshots
+    /// on, where they have any.
     pub(super) fn load(&self, session: &Session) -> Result<Box<Live<Profile<E>>>, RouterError> {
+        self.load_with(session, true)
+    }
+
+    /// [`Router::load`], or the same from all records.
+    pub(super) fn load_with(
+        &self,
+        session: &Session,
+        snapshots: bool,
+    ) -> Result<Box<Live<Profile<E>>>, RouterError> {
         let streams = Streams::of(session.id(), session.subject());
         let store = self.store();
-        let mut facts = Facts::of(session.subject().clone());
+        let mut live = self.fresh(session.subject())?;
         for record in replay(store, &streams.memory)? {
-            facts.apply(&record?)?;
+            live.facts.apply(&record?)?;
         }
-        let lineage = verify_stream(store, &streams.audience)?;
-        let audience = AnyAudience::replay(session.subject().clone(), &lineage)
+        if snapshots {
+            (live.audience, live.since) = self.restored(session.subject())?;
+        }
+        let own = if snapshots { self.own_snapshot(&streams)? } else { None };
+        let mut used = BTreeSet::new();
+        match own {
+            Some((saved, head)) => {
+                // Both streams were written in one commit; this one is short.
+                let first = replay(store, &streams.session)?.next().transpose()?;
+                let opened: Option<SessionOpened> = first.as_ref().map(read).transpose()?;
+                let known = opened.is_some_and(|opened| {
+                    opened.claims.session == *session.id()
+                        && opened.claims.digest() == session.claims()
+                });
+                if !known {
+                    return Err(RouterError::SessionUnknown { session: session.id().clone() });
+                }
+                saved.into_live(&mut live, true);
+                live.routing = head;
+            }
+            None => {
+                let (earlier, opened_at) = self.earlier(session, &streams)?;
+                used = self.load_earlier(&earlier, opened_at, snapshots, &mut live)?;
+            }
+        }
+        self.catch_up(&streams, &mut live)?;
+        // What an earlier session's route has used is used up, whenever it is read.
+        live.decisions.retain(|(record, _)| !used.contains(record));
+        Ok(live)
+    }
+
+    /// Of a subject of whom nothing was read yet.
+    pub(super) fn fresh(
+        &self,
+        subject: &crate::id::SubjectId,
+    ) -> Result<Box<Live<Profile<E>>>, RouterError> {
+        let audience = AnyAudience::replay(subject.clone(), [])
             .map_err(|error| RouterError::Replay(error.into()))?;
-        let mut live = Box::new(Live {
+        Ok(Box::new(Live {
             audience,
             profile: Profile::<E>::default(),
-            facts,
+            facts: Facts::of(subject.clone()),
             short_term: ShortTerm::default(),
             history: BTreeMap::new(),
             standing: Consensus::NONE,
@@ -129,65 +177,136 @@ impl<E: Engines, S: Store, C: Clock> Router<E, S, C> {
             governance: Head::EMPTY,
             open: None,
             record: Conduct::default(),
-        });
-        live.record.first = lineage.first().map(Record::timestamp);
-        for record in replay(store, &streams.governance)? {
-            let record = record?;
-            live.governance = record.head();
-            if record.kind() == RecordKind::GovernanceDecision {
-                let decision: GovernanceDecision = read(&record)?;
-                live.decisions.push((record.digest(), decision));
-            }
-        }
-        self.load_routes(session, &streams, &mut live)?;
-        Ok(live)
+            since: None,
+        }))
     }
 
-    /// The routes of the subject's earlier sessions as of this session's opening, then
-    /// those of this session: what a replay of the log can know, too.
-    fn load_routes(
+    /// A subject's audience and the time of its first record: from the last snapshot on.
+    pub(super) fn restored(
+        &self,
+        subject: &crate::id::SubjectId,
+    ) -> Result<(AnyAudience, Option<Timestamp>), RouterError> {
+        let store = self.store();
+        let stream = StreamId::new(StreamKind::Audience, subject.name().clone());
+        let replayed = |error| RouterError::Replay(Box::new(error));
+        let mut since = None;
+        let mut restore = match last_snapshot(store, &stream, u64::MAX)? {
+            Some(record) => {
+                let first = replay(store, &stream)?.next().transpose()?;
+                since = first.map(|first| first.timestamp());
+                Restore::from_snapshot(subject.clone(), &record).map_err(replayed)?
+            }
+            None => Restore::new(subject.clone()),
+        };
+        for record in replay_from(store, &stream, restore.head())? {
+            let record = record?;
+            restore.push(&record).map_err(replayed)?;
+            since = since.or(Some(record.timestamp()));
+        }
+        Ok((restore.finish(), since))
+    }
+
+    /// The last snapshot of the session's own routes, and the head behind it.
+    #[expect(clippy::type_complexity, reason = "what is read, and where it ends")]
+    fn own_snapshot(
+        &self,
+        streams: &Streams,
+    ) -> Result<Option<(Saved<Profile<E>>, Head)>, RouterError> {
+        let modeling = self.engines.modeling();
+        if modeling.keeps().is_none() {
+            return Ok(None);
+        }
+        let Some(record) = last_snapshot(self.store(), &streams.routing, u64::MAX)? else {
+            return Ok(None);
+        };
+        let body = |source| RouterError::Body { index: record.index(), source };
+        let saved = Saved::read(modeling, record.body()).map_err(body)?;
+        Ok(saved.map(|saved| (saved, record.head())))
+    }
+
+    /// The subject's earlier sessions, and where this session's opening stands.
+    pub(super) fn earlier(
         &self,
         session: &Session,
+        streams: &Streams,
+    ) -> Result<(Vec<Earlier>, u64), RouterError> {
+        let mut earlier = Vec::new();
+        for record in replay(self.store(), &streams.subject)? {
+            let record = record?;
+            if record.kind() != RecordKind::SessionOpened {
+                continue;
+            }
+            let opened: SessionOpened = read(&record)?;
+            if opened.claims.session == *session.id() {
+                // The authority a route rests on is the one that was recorded (D-54).
+                if opened.claims.digest() == session.claims() {
+                    return Ok((earlier, record.index()));
+                }
+                break;
+            }
+            let name = opened.claims.session.name().clone();
+            let stream = StreamId::new(StreamKind::Routing, name);
+            earlier.push(Earlier { stream, opened_at: record.index() });
+        }
+        Err(RouterError::SessionUnknown { session: session.id().clone() })
+    }
+
+    /// The routes of the subject's earlier sessions as of this session's opening: what a
+    /// replay of the log can know, too. Gives the decisions that they have used.
+    pub(super) fn load_earlier(
+        &self,
+        earlier: &[Earlier],
+        opened_at: u64,
+        snapshots: bool,
+        live: &mut Live<Profile<E>>,
+    ) -> Result<BTreeSet<Digest>, RouterError> {
+        let (store, modeling) = (self.store(), self.engines.modeling());
+        let live = core::cell::RefCell::new(live);
+        let mut used = BTreeSet::new();
+        each_earlier(
+            store,
+            modeling,
+            earlier,
+            opened_at,
+            snapshots,
+            |saved| saved.into_live(&mut live.borrow_mut(), false),
+            |route| {
+                used.extend(route.block.approval.iter().chain(&route.block.backtrack));
+                live.borrow_mut().absorb(modeling, &route.block, route.outcome.as_ref(), false);
+            },
+        )?;
+        Ok(used)
+    }
+
+    /// Reads what the streams have behind what is live: nothing before is read again.
+    pub(super) fn catch_up(
+        &self,
         streams: &Streams,
         live: &mut Live<Profile<E>>,
     ) -> Result<(), RouterError> {
         let store = self.store();
-        let mut earlier: Vec<SessionId> = Vec::new();
-        let (mut opened_at, mut known) = (u64::MAX, false);
-        for record in replay(store, &streams.subject)? {
+        for record in replay_from(store, &streams.memory, live.facts.head())? {
+            live.facts.apply(&record?)?;
+        }
+        if store.head(&streams.audience)? != live.audience.head() {
+            let mut restore = Restore::resume(take(live)?);
+            for record in replay_from(store, &streams.audience, restore.head())? {
+                let record = record?;
+                restore.push(&record).map_err(|error| RouterError::Replay(Box::new(error)))?;
+                live.since = live.since.or(Some(record.timestamp()));
+            }
+            live.audience = restore.finish();
+        }
+        for record in replay_from(store, &streams.governance, live.governance)? {
             let record = record?;
-            let opened: SessionOpened = read(&record)?;
-            if opened.claims.session == *session.id() {
-                // The authority a route rests on is the one that was recorded (D-54).
-                known = opened.claims.digest() == session.claims();
-                opened_at = record.index();
-                break;
-            }
-            earlier.push(opened.claims.session);
+            live.governance = record.head();
+            live.decide(&record)?;
         }
-        if !known {
-            return Err(RouterError::SessionUnknown { session: session.id().clone() });
+        let mut walk = Walk::new(store, &streams.routing, live.routing, u64::MAX)?;
+        while let Some(route) = walk.route()? {
+            live.own_route(self.engines.modeling(), route);
         }
-        let mut routes = Vec::new();
-        for id in earlier {
-            let stream = StreamId::new(StreamKind::Routing, id.name().clone());
-            self.read_routes(&stream, opened_at, |route| routes.push(route))?;
-        }
-        routes.sort_by_key(|route| route.index);
-        for route in &routes {
-            live.absorb(self.engines.modeling(), &route.block, route.outcome.as_ref(), false);
-        }
-        let mut own = Vec::new();
-        live.routing = self.read_routes(&streams.routing, u64::MAX, |route| own.push(route))?;
-        for route in own {
-            // The clock may not stand before it, in this process either.
-            live.record.seen = live.record.seen.max(route.block.timestamp);
-            if route.outcome.is_none() && route.block.opens_route() {
-                live.open = Some(OpenRoute { evidence: route.evidence, block: route.block });
-            } else {
-                live.absorb(self.engines.modeling(), &route.block, route.outcome.as_ref(), true);
-            }
-        }
+        live.routing = walk.head;
         Ok(())
     }
 
@@ -201,55 +320,13 @@ impl<E: Engines, S: Store, C: Clock> Router<E, S, C> {
     ) -> Result<Option<Digest>, RouterError> {
         let stream = StreamId::new(StreamKind::Routing, session.id().name().clone());
         let mut found = None;
-        self.read_routes(&stream, u64::MAX, |route| {
-            let later = route.sequence >= since.length();
-            if later && route.block.intent == intent && route.block.opens_route() {
+        let mut walk = Walk::new(self.store(), &stream, since, u64::MAX)?;
+        while let Some(route) = walk.route()? {
+            if route.block.intent == intent && route.block.opens_route() {
                 found = Some(route.evidence);
             }
-        })?;
+        }
         Ok(found)
-    }
-
-    fn read_routes(
-        &self,
-        stream: &StreamId,
-        before: u64,
-        mut take: impl FnMut(Walked),
-    ) -> Result<Head, RouterError> {
-        let mut head = Head::EMPTY;
-        let mut waiting: Option<Walked> = None;
-        for record in replay(self.store(), stream)? {
-            let record = record?;
-            if record.index() >= before {
-                break;
-            }
-            head = record.head();
-            match record.kind() {
-                RecordKind::EvidenceBlock => {
-                    if let Some(route) = waiting.take() {
-                        take(route);
-                    }
-                    waiting = Some(Walked {
-                        index: record.index(),
-                        sequence: record.sequence(),
-                        evidence: record.digest(),
-                        block: read(&record)?,
-                        outcome: None,
-                    });
-                }
-                RecordKind::Outcome => {
-                    if let Some(mut route) = waiting.take() {
-                        route.outcome = Some(read(&record)?);
-                        take(route);
-                    }
-                }
-                _ => {}
-            }
-        }
-        if let Some(route) = waiting {
-            take(route);
-        }
-        Ok(head)
     }
 
     /// One move of an audience that nothing is asked of: an advance the four verdicts
@@ -401,13 +478,31 @@ pub(super) fn opening(
         .append(linked)
 }
 
-/// One route of a routing stream.
-struct Walked {
-    index: u64,
-    sequence: u64,
-    evidence: Digest,
-    block: EvidenceBlock,
-    outcome: Option<Outcome>,
+impl<P> Live<P> {
+    /// Takes a governance decision that a route may use.
+    pub(super) fn decide(&mut self, record: &Record) -> Result<(), RouterError> {
+        if record.kind() == RecordKind::GovernanceDecision {
+            let decision: GovernanceDecision = read(record)?;
+            if is_usable(record.digest(), &decision) {
+                self.decisions.push((record.digest(), decision));
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes a route of this session, ended or open.
+    pub(super) fn own_route<M>(&mut self, modeling: &M, route: Walked)
+    where
+        M: ModelingEngine<Profile = P> + ?Sized,
+    {
+        // The clock may not stand before it, in this process either.
+        self.record.seen = self.record.seen.max(route.block.timestamp);
+        if route.outcome.is_none() && route.block.opens_route() {
+            self.open = Some(OpenRoute { evidence: route.evidence, block: route.block });
+        } else {
+            self.absorb(modeling, &route.block, route.outcome.as_ref(), true);
+        }
+    }
 }
 
 /// An advance on its way, or the audience that was refused it.

@@ -1,4 +1,5 @@
-//! Opening: what a crash left in the journal is written to the tables.
+//! Opening: what a crash left in the journal is written to the tables, and a store of an
+//! older format gets the tree that it lacks.
 
 use std::format;
 use std::sync::Arc;
@@ -9,8 +10,9 @@ use hashbrown::HashMap;
 use super::journal::{Group, Journal, Place};
 use super::tables::{self, Lookup, ReadTables};
 use super::writeback::write_back;
-use super::{File, Shared};
+use super::{File, Shared, tree};
 use crate::ssot::log::Log;
+use crate::ssot::merkle::Frontier;
 use crate::ssot::record::{Record, StreamId};
 use crate::ssot::store::StoreError;
 
@@ -20,14 +22,21 @@ pub(super) fn recover(shared: &Shared, place: Place) -> Result<Journal, StoreErr
         let File::Writer(database) = &shared.file else {
             return Ok(Journal::new(place, [0; 16]));
         };
+        if !tree::is_in(&shared.begin_read()?)? {
+            tree::build(database)?;
+        }
         let journal = Journal::new(place, tables::number(database)?);
-        let next = ReadTables::new(shared.begin_read()?).len()?;
+        let tables = ReadTables::new(shared.begin_read()?);
+        let next = tables.len()?;
+        let mut tree = tables.tree()?.frontier(next)?;
+        drop(tables);
         let pending = journal.pending(next)?;
         if !pending.is_empty() {
-            write_back(shared, &replay(shared, next, pending)?)?;
+            let log = replay(shared, tree, pending)?;
+            write_back(shared, &log)?;
+            tree = log.tree().tree().clone();
         }
-        let next = ReadTables::new(shared.begin_read()?).len()?;
-        shared.tail_mut().active = Log::from_index(next);
+        shared.tail_mut().active = Log::after(tree);
         Ok(journal)
     })
 }
@@ -38,7 +47,7 @@ pub(super) fn ensure_closed(shared: &Shared, place: Place) -> Result<(), StoreEr
         let transaction = shared.begin_read()?;
         let number = tables::number_read(&transaction)?;
         let next = ReadTables::new(transaction).len()?;
-        shared.tail_mut().active = Log::from_index(next);
+        shared.tail_mut().active = Log::reading(next);
         let Some(number) = number else { return Ok(()) };
         if Journal::new(place, number).pending(next)?.is_empty() {
             return Ok(());
@@ -49,9 +58,9 @@ pub(super) fn ensure_closed(shared: &Shared, place: Place) -> Result<(), StoreEr
 }
 
 /// The groups as a log that follows on the tables. Each record must follow on its stream.
-fn replay(shared: &Shared, next: u64, pending: Vec<Group>) -> Result<Log, StoreError> {
+fn replay(shared: &Shared, tree: Frontier, pending: Vec<Group>) -> Result<Log, StoreError> {
     let lookup = Lookup::new(&shared.begin_read()?)?;
-    let mut log = Log::from_index(next);
+    let mut log = Log::after(tree);
     let mut heads = HashMap::<StreamId, _>::new();
     for group in pending {
         for (digest, bytes) in group.records {

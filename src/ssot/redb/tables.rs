@@ -1,4 +1,4 @@
-//! The tables of format 1 and what is read from them.
+//! The tables and what is read from them; that of the log's tree is in [`tree`](super::tree).
 
 use std::boxed::Box;
 use std::format;
@@ -12,7 +12,8 @@ use redb::{
 };
 
 use super::journal::{self, Number};
-use super::{FORMAT, File, Shared, backend};
+use super::tree::{self, ReadTree, WriteTree};
+use super::{FORMAT, File, Shared, WITHOUT_TREE, backend};
 use crate::digest::{DIGEST_LEN, Digest};
 use crate::encode::{Decode as _, Encode as _, Reader, Writer};
 use crate::id::Name;
@@ -21,7 +22,8 @@ use crate::ssot::record::{Head, StreamId, StreamKind};
 use crate::ssot::store::{StoreError, Stored, Stretch};
 
 const META: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("prospera.meta");
-const RECORDS: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("prospera.records");
+pub(super) const RECORDS: TableDefinition<'_, u64, &[u8]> =
+    TableDefinition::new("prospera.records");
 const HEADS: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("prospera.heads");
 const STREAMS: TableDefinition<'_, (&[u8], u64), u64> = TableDefinition::new("prospera.streams");
 const PAYLOADS: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("prospera.payloads");
@@ -44,11 +46,16 @@ pub(super) fn number(database: &Database) -> Result<Number, StoreError> {
     }
     let number = journal::number();
     meta.insert(NUMBER_KEY, number.as_slice()).map_err(|e| backend(WHAT, e))?;
-    // From here on there is a journal.
-    meta.insert(FORMAT_KEY, FORMAT.to_le_bytes().as_slice()).map_err(|e| backend(WHAT, e))?;
     drop(meta);
     transaction.commit().map_err(|e| backend(WHAT, e))?;
     Ok(number)
+}
+
+/// Says that the file is of the format that this build writes.
+pub(super) fn set_format(transaction: &WriteTransaction) -> Result<(), StoreError> {
+    let mut meta = transaction.open_table(META).map_err(opening)?;
+    meta.insert(FORMAT_KEY, FORMAT.to_le_bytes().as_slice()).map_err(writing)?;
+    Ok(())
 }
 
 /// As [`number`], for a store that is only read.
@@ -68,11 +75,8 @@ pub(super) fn initialize(shared: &Shared) -> Result<(), StoreError> {
         return transaction.abort().map_err(|e| backend(WHAT, e));
     }
     durable(&mut transaction)?;
-    {
-        let mut meta = transaction.open_table(META).map_err(|e| backend(WHAT, e))?;
-        meta.insert(FORMAT_KEY, FORMAT.to_le_bytes().as_slice()).map_err(|e| backend(WHAT, e))?;
-        WriteTables::open(&transaction)?;
-    }
+    set_format(&transaction)?;
+    WriteTables::open(&transaction)?;
     transaction.commit().map_err(|e| backend(WHAT, e))
 }
 
@@ -93,13 +97,16 @@ pub(super) fn format(transaction: &ReadTransaction) -> Result<Result<u32, String
     let value = meta.get(FORMAT_KEY).map_err(|e| backend(WHAT, e))?;
     let bytes = value.as_ref().and_then(|value| <[u8; 4]>::try_from(value.value()).ok());
     let Some(bytes) = bytes else { return Ok(Err("a format that is not a number".into())) };
-    for table in [RECORDS.name(), HEADS.name(), STREAMS.name(), PAYLOADS.name()] {
+    let format = u32::from_le_bytes(bytes);
+    let tree = (format > WITHOUT_TREE).then(tree::name);
+    let others = [RECORDS.name(), HEADS.name(), STREAMS.name(), PAYLOADS.name()];
+    for table in others.into_iter().chain(tree) {
         let mut tables = transaction.list_tables().map_err(|e| backend(WHAT, e))?;
         if !tables.any(|handle| handle.name() == table) {
             return Ok(Err(format!("no table `{table}`")));
         }
     }
-    Ok(Ok(u32::from_le_bytes(bytes)))
+    Ok(Ok(format))
 }
 
 /// The tables as a writer sees them: with what the transaction wrote so far.
@@ -108,6 +115,7 @@ pub(super) struct WriteTables<'t> {
     heads: Table<'t, &'static [u8], &'static [u8]>,
     streams: Table<'t, (&'static [u8], u64), u64>,
     payloads: Table<'t, &'static [u8], &'static [u8]>,
+    tree: WriteTree<'t>,
 }
 
 impl<'t> WriteTables<'t> {
@@ -117,6 +125,7 @@ impl<'t> WriteTables<'t> {
             heads: transaction.open_table(HEADS).map_err(opening)?,
             streams: transaction.open_table(STREAMS).map_err(opening)?,
             payloads: transaction.open_table(PAYLOADS).map_err(opening)?,
+            tree: WriteTree::open(transaction)?,
         })
     }
 
@@ -147,7 +156,7 @@ impl<'t> WriteTables<'t> {
             let key = digest.as_bytes().as_slice();
             self.payloads.insert(key, &**bytes).map_err(writing)?;
         }
-        Ok(())
+        self.tree.write(log.tree())
     }
 }
 
@@ -157,6 +166,10 @@ pub(super) struct ReadTables(ReadTransaction);
 impl ReadTables {
     pub(super) const fn new(transaction: ReadTransaction) -> Self {
         Self(transaction)
+    }
+
+    pub(super) fn tree(&self) -> Result<ReadTree, StoreError> {
+        ReadTree::open(&self.0)
     }
 
     pub(super) fn len(&self) -> Result<u64, StoreError> {
@@ -387,31 +400,31 @@ fn stored(value: &[u8], index: u64) -> Result<Stored, StoreError> {
     Ok(Stored { bytes: bytes.into(), digest })
 }
 
-fn split(value: &[u8], index: u64) -> Result<(Digest, &[u8]), StoreError> {
+pub(super) fn split(value: &[u8], index: u64) -> Result<(Digest, &[u8]), StoreError> {
     match value.split_first_chunk::<DIGEST_LEN>() {
         Some((digest, bytes)) => Ok((Digest::from_bytes(*digest), bytes)),
         None => Err(damaged(format!("record {index} has no digest beside it"))),
     }
 }
 
-fn damaged(what: String) -> StoreError {
+pub(super) fn damaged(what: String) -> StoreError {
     StoreError::Damaged { what: Box::from(what) }
 }
 
-fn opening(error: TableError) -> StoreError {
+pub(super) fn opening(error: TableError) -> StoreError {
     match error {
         TableError::Storage(error) => reading(error),
         other => backend("opening a table", other),
     }
 }
 
-fn reading(error: redb::StorageError) -> StoreError {
+pub(super) fn reading(error: redb::StorageError) -> StoreError {
     match error {
         redb::StorageError::Corrupted(what) => damaged(what),
         other => backend("reading the store", other),
     }
 }
 
-fn writing(error: redb::StorageError) -> StoreError {
+pub(super) fn writing(error: redb::StorageError) -> StoreError {
     backend("writing to the store", error)
 }

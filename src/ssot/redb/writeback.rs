@@ -61,7 +61,7 @@ pub(super) fn freeze(shared: &Shared) -> bool {
     }
     {
         let mut tail = shared.tail_mut();
-        let next = Log::from_index(tail.active.next_index());
+        let next = Log::after(tail.active.tree().tree().clone());
         tail.frozen = Some(Arc::new(core::mem::replace(&mut tail.active, next)));
     }
     drop(closing);

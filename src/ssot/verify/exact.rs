@@ -10,6 +10,7 @@ use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
+use super::tree::Rebuilt;
 use super::{Fault, Place, Progress, Report, VerifyError, follows, open};
 use crate::ssot::record::{Head, Record, StreamId};
 use crate::ssot::store::{Store, StoreError, Stored};
@@ -23,6 +24,7 @@ pub(super) fn walk<S: Store + ?Sized>(
     progress: &mut impl FnMut(Progress),
 ) -> Result<Report, VerifyError> {
     let (mut verified, mut last) = (0, None);
+    let (mut tree, mut odd_tree) = (Rebuilt::from(0), None);
     loop {
         let piece = store.read(verified, PIECE)?;
         if piece.is_empty() {
@@ -33,12 +35,27 @@ pub(super) fn walk<S: Store + ?Sized>(
         if let Some(fault) = fault {
             return Err(fault.into());
         }
+        for record in &sound {
+            tree.push(&record.digest());
+        }
+        odd_tree = match odd_tree {
+            None => tree.fault(store)?,
+            known => known,
+        };
         verified = verified.saturating_add(sound.len() as u64);
         last = sound.last().map(Record::digest);
         progress(Progress { verified, total });
     }
     let streams = check_heads(store, verified.max(total), verified)?;
-    Ok(Report { records: verified, streams, last })
+    // A fault of a record comes first, wherever it is: the tree follows from the records.
+    let odd_tree = match odd_tree {
+        None => tree.head_fault(store, verified)?,
+        known => known,
+    };
+    match odd_tree {
+        Some(fault) => Err(fault.into()),
+        None => Ok(Report { records: verified, streams, last, root: tree.root() }),
+    }
 }
 
 /// The records of a piece up to the first that is bad in itself or stands at a wrong

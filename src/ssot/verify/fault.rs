@@ -2,6 +2,7 @@
 
 use crate::digest::Digest;
 use crate::encode::DecodeError;
+use crate::ssot::merkle::{Hash, NodeId, TreeHead};
 use crate::ssot::record::{Head, StreamId};
 
 /// Where a record was read: in the log, or in its stream.
@@ -137,5 +138,31 @@ pub enum Fault {
         index: u64,
         /// How many records the heads count.
         expected: u64,
+    },
+    /// A node of the tree that the store keeps does not follow from the records.
+    #[error("{node} of the tree: expected {expected}, found {found}")]
+    TreeNode {
+        /// Which one.
+        node: NodeId,
+        /// Its hash by the records.
+        expected: Hash,
+        /// The hash as stored.
+        found: Hash,
+    },
+    /// A node of the tree that the store keeps is not there.
+    #[error("{node} of the tree: expected {expected}, found none")]
+    TreeMissing {
+        /// Which one.
+        node: NodeId,
+        /// Its hash by the records.
+        expected: Hash,
+    },
+    /// The tree that the store keeps ends otherwise than the records do.
+    #[error("expected the tree to end at {expected}, found {found}")]
+    TreeHead {
+        /// Size and root by the records.
+        expected: TreeHead,
+        /// Size and root as stored.
+        found: TreeHead,
     },
 }

@@ -10,12 +10,17 @@
 //!   lead to exactly the places where the walk came by them.
 //! - In the end the streams' heads must be the ends that the walk remembers.
 //!
+//! A log may be walked in several stretches, each by a [`Walk`] of its own that believes
+//! nothing of the others: a stream that it comes by for the first time is looked up like one
+//! that was forgotten. [`join`] puts them together.
+//!
 //! INVARIANT (no less): what this walk accepts, the [exact](super::exact) one accepts. It may
 //! turn away more, and then the exact one decides. `verify::tests` holds one against the other.
 
 use alloc::vec::Vec;
 
 use super::streams::{Known, Streams};
+use super::tree::Rebuilt;
 use super::{Place, Progress, RecordView, Report, open};
 use crate::digest::{Digest, Domain};
 use crate::ssot::record::{Head, StreamId};
@@ -34,7 +39,9 @@ impl From<StoreError> for Stop {
     fn from(error: StoreError) -> Self {
         match error {
             // That is said of what was read: the exact walk says where.
-            StoreError::Damaged { .. } | StoreError::Record { .. } => Self::Odd,
+            StoreError::Damaged { .. } | StoreError::Record { .. } | StoreError::NoNode { .. } => {
+                Self::Odd
+            }
             other => Self::Store(other),
         }
     }
@@ -69,7 +76,13 @@ pub(super) fn walk<S: Store + ?Sized>(
     bounds: Bounds,
     progress: &mut impl FnMut(Progress),
 ) -> Result<Report, Stop> {
-    Walk::default().run(store, total, bounds, progress)
+    let mut walk = Walk::from(0);
+    let tell = &mut |verified| {
+        progress(Progress { verified, total });
+        true
+    };
+    walk.run(store, u64::MAX, bounds, tell)?;
+    join(store, total, &[walk])
 }
 
 /// A record whose stream the walk does not remember: the one before it must be looked up.
@@ -79,8 +92,10 @@ struct Recall {
     previous: Digest,
 }
 
+/// A walk over one stretch of the log.
 #[derive(Default)]
-struct Walk {
+pub(super) struct Walk {
+    begin: u64,
     /// The index of the next record, and the digest of the one before it.
     next: u64,
     last: Option<Digest>,
@@ -90,6 +105,7 @@ struct Walk {
     begun: u64,
     forgotten: usize,
     streams: Streams,
+    tree: Rebuilt,
 
     /// Of the piece: the bytes to be hashed, one record's behind another's, where each
     /// ends, and the digests stored beside them.
@@ -98,6 +114,8 @@ struct Walk {
     stored: Vec<Digest>,
     computed: Vec<Digest>,
     recalls: Vec<Recall>,
+    /// The digests of all its records, in order.
+    leaves: Vec<Digest>,
 
     /// Of the window: its number, the index of its first record, the slot of each record,
     /// and the slots in the order in which they came.
@@ -109,36 +127,42 @@ struct Walk {
 }
 
 impl Walk {
-    fn run<S: Store + ?Sized>(
+    /// A walk that begins at this record.
+    pub(super) fn from(begin: u64) -> Self {
+        Self { begin, next: begin, start: begin, tree: Rebuilt::from(begin), ..Self::default() }
+    }
+
+    /// Walks on up to this record, or to the end of the log. `go_on` is told now and then how
+    /// far the walk has come, and may stop it.
+    pub(super) fn run<S: Store + ?Sized>(
         &mut self,
         store: &S,
-        total: u64,
+        end: u64,
         bounds: Bounds,
-        progress: &mut impl FnMut(Progress),
-    ) -> Result<Report, Stop> {
+        go_on: &mut impl FnMut(u64) -> bool,
+    ) -> Result<(), Stop> {
         loop {
             let start = self.next;
-            store.scan(start, bounds.piece, &mut |bytes, digest| self.visit(bytes, digest))?;
+            let left = usize::try_from(end.saturating_sub(start)).unwrap_or(usize::MAX);
+            let piece = bounds.piece.min(left);
+            store.scan(start, piece, &mut |bytes, digest| self.visit(bytes, digest))?;
             self.end_piece(store, start)?;
             let over = self.next == start;
             let records = self.slots.len();
             let enough = bounds.window.max(self.touched.len().saturating_mul(bounds.each));
             if records > 0 && (over || records >= enough.min(bounds.widest)) {
                 self.close_window(store)?;
-                progress(Progress { verified: self.next, total });
+                if !go_on(self.next) {
+                    return Err(Stop::Odd);
+                }
                 if self.streams.len() > bounds.streams {
                     self.forgotten = self.forgotten.saturating_add(self.streams.forget());
                 }
             }
             if over {
-                break;
+                return Ok(());
             }
         }
-        let streams = self.heads(store)?;
-        if self.next != total || streams != self.begun {
-            return Err(Stop::Odd);
-        }
-        Ok(Report { records: self.next, streams, last: self.last })
     }
 
     /// Takes in a record as the store shows it.
@@ -148,6 +172,7 @@ impl Walk {
             self.odd = true;
             return;
         }
+        self.leaves.push(*digest);
         if bytes.len() <= STAGED {
             self.staged.extend_from_slice(bytes);
             self.ends.push(self.staged.len());
@@ -211,6 +236,12 @@ impl Walk {
         self.computed.resize(staged.len(), Digest::ZERO);
         Domain::Record.hash_many(&staged, &mut self.computed);
         if self.odd || self.computed != self.stored {
+            return Err(Stop::Odd);
+        }
+        for digest in self.leaves.drain(..) {
+            self.tree.push(&digest);
+        }
+        if !self.tree.is_as_kept(store)? {
             return Err(Stop::Odd);
         }
         self.staged.clear();
@@ -284,34 +315,65 @@ impl Walk {
         self.window = self.window.wrapping_add(1);
         Ok(())
     }
+}
 
-    /// Holds every head against the end of its stream; answers how many there are.
-    fn heads<S: Store + ?Sized>(&self, store: &S) -> Result<u64, Stop> {
-        let mut after: Option<StreamId> = None;
-        let mut count = 0_u64;
-        loop {
-            let page = store.streams(after.as_ref(), super::CHUNK)?;
-            for (stream, head) in &page {
-                if after.as_ref().is_some_and(|after| after >= stream) {
-                    return Err(Stop::Odd);
-                }
-                let sound = match self.streams.get(stream) {
-                    Some(known) => known.next == *head && !known.more,
-                    None if self.forgotten > 0 && head.length() > 0 => {
-                        // Two are asked for: there must be no other behind it.
-                        lone(store, stream, head.length() - 1, 2)?.head == *head
-                    }
-                    None => false,
-                };
-                if !sound {
-                    return Err(Stop::Odd);
-                }
-                count = count.saturating_add(1);
-                after = Some(stream.clone());
+/// Puts the walks over stretches that follow each other together to one over the log.
+pub(super) fn join<S: Store + ?Sized>(
+    store: &S,
+    total: u64,
+    walks: &[Walk],
+) -> Result<Report, Stop> {
+    let mut tree = Rebuilt::from(0);
+    let (mut next, mut begun, mut last) = (0, 0_u64, None);
+    for walk in walks {
+        if walk.begin != next {
+            return Err(Stop::Odd);
+        }
+        next = walk.next;
+        begun = begun.saturating_add(walk.begun);
+        last = walk.last.or(last);
+        tree.append(&walk.tree);
+    }
+    let sound = tree.is_as_kept(store)? && tree.head_fault(store, total)?.is_none();
+    let streams = heads(store, walks)?;
+    if !sound || next != total || streams != begun {
+        return Err(Stop::Odd);
+    }
+    Ok(Report { records: total, streams, last, root: tree.root() })
+}
+
+/// Holds every head against the end of its stream; answers how many there are.
+fn heads<S: Store + ?Sized>(store: &S, walks: &[Walk]) -> Result<u64, Stop> {
+    let mut after: Option<StreamId> = None;
+    let mut count = 0_u64;
+    loop {
+        let page = store.streams(after.as_ref(), super::CHUNK)?;
+        for (stream, head) in &page {
+            if after.as_ref().is_some_and(|after| after >= stream) {
+                return Err(Stop::Odd);
             }
-            if page.is_empty() {
-                return Ok(count);
+            // The last walk that came by the stream says how it ends, unless a later one
+            // may have forgotten it.
+            let mut forgotten = false;
+            let known = walks.iter().rev().find_map(|walk| {
+                let known = walk.streams.get(stream);
+                forgotten |= known.is_none() && walk.forgotten > 0;
+                known
+            });
+            let ends = known.is_some_and(|known| known.next == *head && !known.more);
+            let sound = ends
+                || forgotten
+                    && head.length() > 0
+                    // Two are asked for: there must be no other behind it.
+                    && lone(store, stream, head.length() - 1, 2)?.head == *head;
+            if !sound {
+                return Err(Stop::Odd);
             }
+            count = count.saturating_add(1);
+            after = Some(stream.clone());
+        }
+        if page.is_empty() {
+            return Ok(count);
         }
     }
 }
@@ -346,11 +408,12 @@ pub(super) fn walk_and_weigh<S: Store + ?Sized>(
     total: u64,
     bounds: Bounds,
 ) -> Result<(Report, usize), Stop> {
-    let mut walk = Walk::default();
-    let report = walk.run(store, total, bounds, &mut |_| {})?;
+    let mut walk = Walk::from(0);
+    walk.run(store, u64::MAX, bounds, &mut |_| true)?;
     let lists = walk.ends.capacity() + walk.slots.capacity() + walk.touched.capacity();
-    let digests = walk.stored.capacity() + walk.computed.capacity();
+    let digests = walk.stored.capacity() + walk.computed.capacity() + walk.leaves.capacity();
     let places = walk.places.capacity() + walk.recalls.capacity() * 6;
     let held = walk.staged.capacity() + 8 * (lists + places) + 32 * digests;
-    Ok((report, held + walk.streams.weight()))
+    let held = held + walk.streams.weight() + walk.tree.weight();
+    Ok((join(store, total, &[walk])?, held))
 }

@@ -4,6 +4,7 @@ use crate::digest::Digest;
 use crate::encode::Decode;
 use crate::id::{Name, Subsystem};
 use crate::ssot::record::{RECORD_VERSION, RecordKind, StreamId, StreamKind};
+use crate::time::Timestamp;
 
 /// The bytes before the stream's name: all of fixed width.
 const FIXED: usize = 64;
@@ -18,6 +19,7 @@ pub(crate) struct RecordView<'a> {
     pub(crate) kind: RecordKind,
     pub(crate) index: u64,
     pub(crate) sequence: u64,
+    pub(crate) timestamp: Timestamp,
     pub(crate) previous: Digest,
     pub(crate) stream_kind: StreamKind,
     /// Not checked: neither that it is UTF-8 nor that it is a name.
@@ -41,6 +43,7 @@ impl<'a> RecordView<'a> {
             kind: tag(kind)?,
             index: u64_at(fixed, 3)?,
             sequence: u64_at(fixed, 11)?,
+            timestamp: Timestamp::from_millis(u64_at(fixed, 19)?),
             previous: Digest::from_bytes(*fixed.get(27..)?.first_chunk()?),
             stream_kind: tag(*fixed.get(59)?)?,
             name,

@@ -21,7 +21,7 @@ pub fn stream() -> impl Strategy<Value = StreamId> + Clone {
 fn record_kind() -> impl Strategy<Value = RecordKind> + Clone {
     use RecordKind::{
         AudienceEvent, ConstitutionalCheck, EnvelopeBlock, EvidenceBlock, Fact, GovernanceDecision,
-        Outcome, PolicyPinned, SessionClosed, SessionOpened, TransitionRefused,
+        Outcome, PolicyPinned, SessionClosed, SessionOpened, Snapshot, TransitionRefused,
     };
     select(
         &[
@@ -36,6 +36,7 @@ fn record_kind() -> impl Strategy<Value = RecordKind> + Clone {
             Fact,
             GovernanceDecision,
             PolicyPinned,
+            Snapshot,
         ][..],
     )
 }
