@@ -23,6 +23,7 @@ mod common;
 const SUBJECTS: u64 = 8;
 const ROUNDS: u32 = 7;
 
+#[expect(clippy::unnecessary_wraps, reason = "what a replay asks for")]
 fn version(_: &Pinned) -> Result<Version<DefaultEngines>, VersionError> {
     Ok(Routes::setup().version().unwrap())
 }
@@ -102,9 +103,9 @@ fn main() {
     let routes = u128::from(each * SUBJECTS);
     println!("\nreplay of {routes} routes of {SUBJECTS} subjects, least of {rounds} rounds\n");
     let rows = ["routed, from the request", "routed, from the intent", "replayed, one thread"];
-    let last = format!("replayed, {all} threads");
+    let many = format!("replayed, {all} threads");
     let [whole, ..] = least;
-    for (name, time) in rows.iter().map(|row| (*row).to_owned()).chain([last]).zip(least) {
+    for (name, time) in rows.iter().map(|row| (*row).to_owned()).chain([many]).zip(least) {
         let each = time.as_nanos() / routes;
         let percent = whole.as_nanos() * 100 / time.as_nanos().max(1);
         println!("{name:<28} {each:>8} ns a route   {percent:>4} % of the speed of routing");
@@ -159,14 +160,14 @@ mod memory {
         let store = RedbStore::create(path).unwrap();
         let clock = SharedClock::new(BEGIN);
         let operator = "operator".parse().unwrap();
-        let router = Router::new(engines, rules, &store, clock, operator).unwrap();
+        let desks = Router::new(engines, rules, &store, clock, operator).unwrap();
         for number in 0..routes.div_ceil(EACH) {
             let (subject, name) = (format!("person-{}", number % 16), format!("s-{number}"));
             let session = world::session(&identity, &subject, &name, None, BEGIN).unwrap();
-            let mut desk = router.open(session).unwrap();
+            let mut desk = desks.open(session).unwrap();
             for route in 0..EACH.min(routes) {
                 let intent = catalogue.intent(request_of(&subject, &name, route)).unwrap();
-                let _routed = router.route(&mut desk, intent.into()).unwrap();
+                let _routed = desks.route(&mut desk, intent.into()).unwrap();
             }
         }
         store.len().unwrap()

@@ -235,6 +235,7 @@ impl PolicyFolder {
     ///
     /// # Errors
     /// [`PolicyError`].
+    #[expect(clippy::too_many_lines, reason = "one paragraph for each file of a folder")]
     pub fn read_within(
         folder: &str,
         limits: &Limits,

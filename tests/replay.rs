@@ -25,6 +25,7 @@ mod tampered;
 #[path = "replay/what_if.rs"]
 mod what_if;
 
+#[expect(clippy::unnecessary_wraps, reason = "what a replay asks for")]
 fn sample(_: &Pinned) -> Result<Version<DefaultEngines>, VersionError> {
     Ok(Setup::sample().unwrap().version().unwrap())
 }

@@ -61,8 +61,8 @@ fn a_second_run_that_takes_sessions_up_again_replays_too() {
     let place = Place::with_starter();
     place.run(&["route", "s", "--store", "s.redb"]).code(0);
     let line = std::fs::read_to_string(place.path("s/intents.jsonl")).unwrap();
-    let calls: String =
-        line.lines().filter(|l| !l.contains("\"session\": {")).map(|l| format!("{l}\n")).collect();
+    let calls: Vec<&str> = line.lines().filter(|l| !l.contains("\"session\": {")).collect();
+    let calls = calls.join("\n");
     let _any = place.run_with(&["route", "-", "--policy", "s/policy", "--store", "s.redb"], &calls);
     let run = place.run(&["replay", "s.redb", "--strict"]).code(0);
     assert!(run.out.starts_with("s.redb: the same"), "{}", run.out);

@@ -54,7 +54,7 @@ impl Peek {
         let trace = block.iter().flat_map(|block| &block.trace);
         let blocked =
             trace.filter(|e| e.layer == LayerId::Intent && e.result == StepResult::Stopped);
-        let reason = blocked.filter_map(|entry| entry.reasons.first()).last().cloned();
+        let reason = blocked.filter_map(|entry| entry.reasons.first()).next_back().cloned();
         let reason = reason.unwrap_or_else(|| Reason::new(ReasonCode::IntentMalformed));
         Malformed { digest: self.intent, subject: None, session: None, reason }.into()
     }

@@ -141,15 +141,12 @@ impl<P: Default + Clone> Past<P> {
         take_decisions(&self.decisions, &mut live);
         live.decisions.retain(|(record, _)| !base.used.contains(record));
         for route in &base.waiting {
-            match &route.ended {
-                Some((block, outcome)) => {
-                    router.earlier_again(&mut live, block, outcome.as_ref());
-                }
-                None => {
-                    let sitting = self.sittings.get(&route.session)?;
-                    let open = sitting.desk.live.as_ref()?.open.as_ref()?;
-                    router.earlier_again(&mut live, &open.block, None);
-                }
+            if let Some((block, outcome)) = &route.ended {
+                router.earlier_again(&mut live, block, outcome.as_ref());
+            } else {
+                let sitting = self.sittings.get(&route.session)?;
+                let open = sitting.desk.live.as_ref()?.open.as_ref()?;
+                router.earlier_again(&mut live, &open.block, None);
             }
         }
         Some(live)

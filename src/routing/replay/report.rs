@@ -5,7 +5,7 @@ use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
-use core::fmt;
+use core::fmt::{self, Write as _};
 
 use serde::Serialize;
 
@@ -269,7 +269,11 @@ fn of_bytes(derived: &[u8], found: &[u8]) -> Told {
     let at = derived.iter().zip(found).take_while(|(a, b)| a == b).count();
     let shown = |bytes: &[u8]| {
         let piece = bytes.get(at..).unwrap_or_default();
-        let hex: String = piece.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+        let hex = piece.iter().take(8).fold(String::new(), |mut hex, byte| {
+            // Writing to a text cannot fail.
+            let _written = write!(hex, "{byte:02x}");
+            hex
+        });
         format!("{} bytes with `{hex}` there", bytes.len())
     };
     Told::new(&format!("body, byte {at}"), shown(derived), shown(found))

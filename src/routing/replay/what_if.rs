@@ -15,7 +15,7 @@ use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
 use alloc::string::String;
 use alloc::vec::Vec;
-use core::fmt;
+use core::fmt::{self, Write as _};
 use core::num::NonZeroUsize;
 use core::ops::Range;
 
@@ -64,7 +64,9 @@ impl Ruling {
             how = alloc::format!("{module} ({branch})");
             if !block.narrowing.is_empty() {
                 let narrowing = &block.narrowing;
-                how += &alloc::format!(
+                // Writing to a text cannot fail.
+                let _written = write!(
+                    how,
                     " without {} arguments and {} modules{}",
                     narrowing.drop_arguments.len(),
                     narrowing.exclude_modules.len(),
