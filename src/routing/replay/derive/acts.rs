@@ -20,7 +20,12 @@ where
     E: Engines,
     Kept<E>: Clone,
 {
-    pub(super) fn opening(&mut self, it: &mut Subject<Kept<E>>, front: &Record, version: usize) -> Act {
+    pub(super) fn opening(
+        &mut self,
+        it: &mut Subject<Kept<E>>,
+        front: &Record,
+        version: usize,
+    ) -> Act {
         let count = {
             let next = self.tape.next().borrow();
             let linked = next.get(1).is_some_and(|second| {
@@ -83,7 +88,12 @@ where
         first.unwrap_or(Act::Skip(1, NotReplayable::Unknown))
     }
 
-    pub(super) fn governed(&mut self, it: &mut Subject<Kept<E>>, front: &Record, version: usize) -> Act {
+    pub(super) fn governed(
+        &mut self,
+        it: &mut Subject<Kept<E>>,
+        front: &Record,
+        version: usize,
+    ) -> Act {
         let event: LineageEvent = match front.read() {
             Ok(event) => event,
             Err(error) => return told(Told::new("body", "an event of the lineage", error)),
@@ -128,7 +138,12 @@ where
         }
     }
 
-    pub(super) fn refused(&mut self, it: &mut Subject<Kept<E>>, front: &Record, version: usize) -> Act {
+    pub(super) fn refused(
+        &mut self,
+        it: &mut Subject<Kept<E>>,
+        front: &Record,
+        version: usize,
+    ) -> Act {
         let refused: TransitionRefused = match front.read() {
             Ok(refused) => refused,
             Err(error) => return told(Told::new("body", "a refusal", error)),
@@ -156,7 +171,12 @@ where
         first.unwrap_or(Act::Skip(1, NotReplayable::Unknown))
     }
 
-    pub(super) fn fact(&mut self, it: &mut Subject<Kept<E>>, front: &Record, version: usize) -> Act {
+    pub(super) fn fact(
+        &mut self,
+        it: &mut Subject<Kept<E>>,
+        front: &Record,
+        version: usize,
+    ) -> Act {
         let fact: FactRecord = match front.read() {
             Ok(fact) => fact,
             Err(error) => return told(Told::new("body", "a fact", error)),
@@ -171,7 +191,12 @@ where
         }
     }
 
-    pub(super) fn decision(&mut self, it: &mut Subject<Kept<E>>, front: &Record, version: usize) -> Act {
+    pub(super) fn decision(
+        &mut self,
+        it: &mut Subject<Kept<E>>,
+        front: &Record,
+        version: usize,
+    ) -> Act {
         let decision: GovernanceDecision = match front.read() {
             Ok(decision) => decision,
             Err(error) => return told(Told::new("body", "a decision", error)),

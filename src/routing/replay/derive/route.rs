@@ -127,7 +127,12 @@ where
 
     /// The session as somebody would have it who took it up again from its own stream,
     /// under the identity policy in force; `None` where that is what it is already.
-    pub(super) fn taken_up(&mut self, it: &Subject<Kept<E>>, name: &Name, version: usize) -> Option<Session> {
+    pub(super) fn taken_up(
+        &mut self,
+        it: &Subject<Kept<E>>,
+        name: &Name,
+        version: usize,
+    ) -> Option<Session> {
         let sitting = it.past.sittings.get(name)?;
         let (now, opened) = (&sitting.desk.session, &sitting.opened);
         let room = self.room(version)?;
