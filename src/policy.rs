@@ -13,6 +13,7 @@
 //! | `envelope.toml` | the Safety Envelope | as shipped |
 //! | `modeling.toml` | what counts as drift | as shipped |
 //! | `router.toml` | thresholds and times of the router itself | as shipped |
+//! | `linkage.toml` | how sessions of one subject compare | sessions are not compared |
 //! | `jwks.json` | the keys tokens are signed with | no tokens |
 //! | `intake.toml` | how foreign records become requests | the project's own form |
 //!
@@ -48,7 +49,7 @@ use crate::execution::outbox::Outbox;
 use crate::files::FileError;
 use crate::governance::{DEFAULT_APPROVER, Governor, Policy, TokenMint, kernel_digest};
 use crate::id::Name;
-use crate::identity::{IdentityPolicy, IdentitySystem};
+use crate::identity::{IdentityPolicy, IdentitySystem, Linkage};
 use crate::intent::Catalogue;
 use crate::intent::intake::Mapping;
 use crate::intent::package::CatalogueEngine;
@@ -155,6 +156,7 @@ pub struct PolicyFolder {
     settings: RouterSettings,
     limits: Limits,
     keys: Option<String>,
+    linkage: Option<Linkage>,
     intake: Option<Mapping>,
     notices: Vec<FileError>,
     files: PolicyFiles,
@@ -294,6 +296,10 @@ impl PolicyFolder {
             None => RouterSettings::default(),
             Some(text) => RouterSettings::from_toml(&files.place("router.toml"), &text)?,
         };
+        let linkage = match files.optional("linkage.toml")? {
+            None => None,
+            Some(text) => Some(Linkage::from_toml(&files.place("linkage.toml"), &text)?),
+        };
         let keys = files.optional("jwks.json")?;
         if let Some(text) = &keys {
             check_keys(&files.place("jwks.json"), text)?;
@@ -338,6 +344,7 @@ impl PolicyFolder {
             limits: limits.and(settings.limits()),
             settings,
             keys,
+            linkage,
             intake,
             notices,
             files: read,
@@ -362,6 +369,7 @@ impl PolicyFolder {
         ]);
         let text_digest = |text: &String| Domain::Policy.hash(text.as_bytes());
         parts.extend(self.keys.as_ref().map(|text| ("keys", text_digest(text))));
+        parts.extend(self.linkage.as_ref().map(|linkage| ("linkage", linkage.digest())));
         parts.extend(self.intake.as_ref().map(|intake| ("intake", intake.digest())));
         let named = |(name, digest): (&str, Digest)| Some((Name::new(name).ok()?, digest));
         Pins::new(parts.into_iter().filter_map(named))
@@ -390,6 +398,11 @@ impl PolicyFolder {
     /// Whose claims are believed.
     pub const fn identity(&self) -> &IdentityPolicy {
         &self.identity
+    }
+
+    /// How sessions of one subject compare, where it says so.
+    pub const fn linkage(&self) -> Option<&Linkage> {
+        self.linkage.as_ref()
     }
 
     /// The modules, not opened.
@@ -471,7 +484,10 @@ impl PolicyFolder {
             files: self.files,
         };
         let engines = EngineSet {
-            identity: IdentitySystem::new(Arc::clone(&identity)),
+            identity: match self.linkage {
+                None => IdentitySystem::new(Arc::clone(&identity)),
+                Some(linkage) => IdentitySystem::new(Arc::clone(&identity)).with_linkage(linkage),
+            },
             intent: CatalogueEngine,
             modeling: self.modeling,
             memory: MemorySystem::default(),

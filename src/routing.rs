@@ -21,6 +21,7 @@ pub use router::{
 pub use stop::Stop;
 pub use table::RoutingTable;
 
+pub mod audit;
 pub mod desk;
 pub mod engines;
 pub mod evidence;
@@ -32,6 +33,8 @@ pub mod replay;
 pub mod retention;
 pub mod route;
 pub mod router;
+#[cfg(feature = "compress")]
+pub mod shape;
 pub mod stop;
 pub mod table;
 pub mod terminal;

@@ -129,6 +129,11 @@ fn d_42_rooms_use_only_what_stands_below_them() {
         assert!(known(&room), "give `{room}` a place in tests/architecture.rs");
         *rooms.entry(room.clone()).or_default() += 1;
         let text = fs::read_to_string(&file).unwrap();
+        // A room's own tests may live in the sample world.
+        let text = match file.file_name() {
+            Some(name) if name == "tests.rs" => text.replace("crate::testing", "testing"),
+            _ => text,
+        };
         for violation in violations(&room, &text) {
             wrong.push(format!("src/{}: {violation}", relative.display()));
         }

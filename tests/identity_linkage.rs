@@ -11,6 +11,7 @@
 //! Requirements: PLAN-8.3, D-40, D-41.
 #![expect(
     clippy::unwrap_used,
+    clippy::similar_names,
     clippy::indexing_slicing,
     clippy::float_arithmetic,
     clippy::cast_precision_loss,
@@ -218,7 +219,7 @@ fn the_numbers_are_those_of_splink() {
     near(share(name.prior), number(&own["block_name"]["lam"]), 1e-12);
     // Splink takes the mean of what two trainings found for one field.
     let mean = |a: &[Probability], b: &[Probability]| -> Vec<Probability> {
-        let mean = |(a, b): (&Probability, &Probability)| (a.units() + b.units()) / 2;
+        let mean = |(a, b): (&Probability, &Probability)| a.units().midpoint(b.units());
         a.iter().zip(b).map(|pair| Probability::new(mean(pair)).unwrap()).collect()
     };
     let m = vec![

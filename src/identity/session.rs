@@ -134,6 +134,8 @@ impl Session {
             match record.kind() {
                 RecordKind::SessionOpened => opening = Some(record),
                 RecordKind::SessionClosed => opening = None,
+                // What its opening was compared with; it opens and closes nothing.
+                RecordKind::IdentityScored if opening.is_some() => {}
                 _ => return Err(broken("a record of another kind")),
             }
             last_seen = last_seen.max(record.timestamp());

@@ -15,7 +15,7 @@ use crate::audience::state::State;
 use crate::digest::Digest;
 use crate::governance::{Approval, BacktrackAuthorization, GovernanceDecision, Matter};
 use crate::id::{KindId, LayerId, SessionId, SnapshotId, SubjectId};
-use crate::identity::Session;
+use crate::identity::{Session, Standing};
 use crate::intent::RoutingId;
 use crate::memory::{Facts, Remembered, ShortTerm};
 use crate::modeling::{ModelingEngine, Observation};
@@ -23,6 +23,7 @@ use crate::pipeline::{Advancement, Progress, Settlement};
 use crate::provenance::Label;
 use crate::risk::Risk;
 use crate::routing::evidence::{EvidenceBlock, Outcome, OutcomeStatus, StepResult};
+use crate::ssot::conflict::ConflictDetected;
 use crate::ssot::ledger::Receipt;
 use crate::ssot::record::{Head, Record, StreamId, StreamKind};
 use crate::ssot::store::Batch;
@@ -57,6 +58,10 @@ pub(super) struct Live<P> {
     pub(super) record: Conduct,
     /// The time of the audience's first record.
     pub(super) since: Option<Timestamp>,
+    /// Whether subsystems say different things of the subject, as this desk found.
+    pub(super) torn: bool,
+    /// What speaks against the session since it was opened.
+    pub(super) doubt: Option<Standing>,
 }
 
 /// A route whose evidence is durable and whose outcome is not.
@@ -306,6 +311,8 @@ pub(super) struct Pads {
     pub(super) outcome: Option<Batch>,
     /// The body of the outcome.
     pub(super) end: Vec<u8>,
+    /// What made commits halt since the last one that did not.
+    pub(super) contested: Vec<ConflictDetected>,
 }
 
 impl Pads {

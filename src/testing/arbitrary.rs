@@ -74,7 +74,8 @@ choices! {
         RecordKind::AudienceEvent, RecordKind::EnvelopeBlock, RecordKind::TransitionRefused,
         RecordKind::ConstitutionalCheck, RecordKind::SessionOpened, RecordKind::SessionClosed,
         RecordKind::EvidenceBlock, RecordKind::Outcome, RecordKind::Fact,
-        RecordKind::GovernanceDecision, RecordKind::PolicyPinned,
+        RecordKind::GovernanceDecision, RecordKind::PolicyPinned, RecordKind::Snapshot,
+        RecordKind::ConflictDetected, RecordKind::IdentityScored,
     ];
     StreamKind => [
         StreamKind::Audience, StreamKind::Routing, StreamKind::Session, StreamKind::Memory,

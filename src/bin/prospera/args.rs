@@ -28,6 +28,9 @@ enum Command {
     Route(RouteArgs),
     /// Verifies a whole log: exits with 1 and names the first bad record.
     Verify(StoreArg),
+    /// Checks every stream of a log by every check, as a table, a page or JSON: exits with
+    /// 1 when anything is unsound.
+    Matrix(crate::matrix::MatrixArgs),
     /// Shows one route as a readable trace of the eight layers.
     Show(ShowArgs),
     /// Shows a subject's audience: its state and how it came there. All subjects when
@@ -57,13 +60,39 @@ enum Command {
         store: PathBuf,
         /// The folder; it must be empty or not exist.
         folder: PathBuf,
+        /// Leaves out the bytes of records that are more sensitive than this. Default:
+        /// nothing is left out.
+        #[arg(long, value_enum, value_name = "SENSITIVITY")]
+        up_to: Option<UpTo>,
     },
+    /// Packs closed parts of a log, unpacks them, verifies them.
+    #[command(subcommand)]
+    Segment(crate::segment::SegmentCommand),
+    /// Copies a log into a new file and verifies the copy.
+    ///
+    /// The log of a service that runs is published by the service itself; `verify` and
+    /// `export` take the folder of what it publishes, too. One that a crash left open is
+    /// closed before it is copied. For example: `prospera backup log.redb monday.redb`
+    Backup {
+        /// The store's file.
+        store: PathBuf,
+        /// The new file; there must be none.
+        to: PathBuf,
+    },
+    /// Gives the room in a store's file that nothing uses back to the disk.
+    ///
+    /// Nothing else may have the store open. What is in it stays as it is, whatever happens
+    /// meanwhile. For example: `prospera compact log.redb`
+    Compact(StoreArg),
     /// Checks a Routing Table.
     #[command(subcommand)]
     Table(TableCommand),
     /// Checks a policy folder.
     #[command(subcommand)]
     Policy(PolicyCommand),
+    /// Compares the sessions of one subject (Fellegi-Sunter record linkage).
+    #[command(subcommand)]
+    Identity(IdentityCommand),
     /// Writes a commented starter folder that routes out of the box.
     Init {
         /// The folder; it must be empty or not exist.
@@ -83,6 +112,19 @@ enum TableCommand {
         /// The file, such as `policy/table.toml`.
         file: PathBuf,
     },
+}
+
+#[derive(Debug, Subcommand)]
+enum IdentityCommand {
+    /// Shows how each session of a subject compares with the ones before it: field by
+    /// field, as it was recorded, or under another model.
+    ///
+    /// Example: `prospera identity score log.redb alice --model linkage.toml`
+    Score(ScoreArgs),
+    /// Estimates a model from all sessions of a log and writes it as a `linkage.toml`.
+    ///
+    /// Example: `prospera identity estimate log.redb > policy/linkage.toml`
+    Estimate(EstimateArgs),
 }
 
 #[derive(Debug, Subcommand)]
@@ -117,6 +159,17 @@ pub(crate) enum Format {
     Json,
 }
 
+/// For whom an export is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum UpTo {
+    /// Anybody.
+    Public,
+    /// The organisation.
+    Internal,
+    /// Who may see personal data.
+    Personal,
+}
+
 /// What routes are counted by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Group {
@@ -145,6 +198,10 @@ pub(crate) struct RouteArgs {
     /// Keeps the log in memory: nothing remains.
     #[arg(long)]
     pub(crate) memory: bool,
+    /// Publishes backups of the log in this folder, for `verify` and `export` in other
+    /// processes: once a minute, whenever one is asked for, and at the end.
+    #[arg(long, value_name = "DIR", conflicts_with = "memory")]
+    pub(crate) publish: Option<PathBuf>,
     /// How routes and summary are written.
     #[arg(long, value_enum, default_value = "text")]
     pub(crate) format: Format,
@@ -304,12 +361,36 @@ pub(crate) struct WhatIfArgs {
     pub(crate) format: Format,
 }
 
+#[derive(Debug, Args)]
+pub(crate) struct ScoreArgs {
+    /// The store's file.
+    pub(crate) store: PathBuf,
+    /// The subject.
+    pub(crate) subject: String,
+    /// Scores under this model instead of showing what was recorded.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) model: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct EstimateArgs {
+    /// The store's file.
+    pub(crate) store: PathBuf,
+    /// What the random sample of subjects is drawn by.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(crate) seed: u64,
+    /// The model's version.
+    #[arg(long = "as", value_name = "VERSION", default_value = "estimated")]
+    pub(crate) version: String,
+}
+
 impl Arguments {
     /// Does what was asked for.
     pub(crate) fn run(self, out: &mut Out) -> Result<ExitCode, Failure> {
         match self.command {
             Command::Route(args) => crate::route::run(&args, out),
             Command::Verify(args) => crate::verify::run(&args.store, out),
+            Command::Matrix(args) => crate::matrix::run(&args, out),
             Command::Show(args) => crate::show::run(&args, out),
             Command::Audience(args) => crate::audience::run(&args, out),
             Command::Approve(args) => crate::approve::run(&args, out),
@@ -320,9 +401,18 @@ impl Arguments {
             Command::Policy(PolicyCommand::Export { store, version, folder }) => {
                 crate::kept::export(&store, &version, &folder, out)
             }
-            Command::Export { store, folder } => crate::export::run(&store, &folder, out),
+            Command::Export { store, folder, up_to } => {
+                crate::export::run(&store, &folder, up_to, out)
+            }
+            Command::Segment(command) => crate::segment::run(&command, out),
+            Command::Backup { store, to } => crate::backup::run(&store, &to, out),
+            Command::Compact(args) => crate::compact::run(&args.store, out),
             Command::Table(TableCommand::Check { file }) => crate::check::table(&file, out),
             Command::Policy(PolicyCommand::Check { folder }) => crate::check::policy(&folder, out),
+            Command::Identity(IdentityCommand::Score(args)) => crate::identity::score(&args, out),
+            Command::Identity(IdentityCommand::Estimate(args)) => {
+                crate::identity::estimate(&args, out)
+            }
             Command::Init { folder } => crate::init::run(&folder, out),
             Command::Completions { shell } => {
                 let mut script = Vec::new();

@@ -24,7 +24,7 @@ mod follow;
 mod route;
 
 /// How many of the coming records are held: more than one act writes.
-const AHEAD: usize = 8;
+const AHEAD: usize = 24;
 
 /// A day: after so long nobody answers a question any more.
 const DAY: u64 = 86_400_000;
@@ -263,8 +263,8 @@ where
 
     fn act(&mut self, it: &mut Subject<Kept<E>>, front: &Record, version: Option<usize>) -> Act {
         use RecordKind::{
-            AudienceEvent, EvidenceBlock, Fact, GovernanceDecision, Outcome, SessionClosed,
-            SessionOpened, Snapshot, TransitionRefused,
+            AudienceEvent, ConflictDetected, EvidenceBlock, Fact, GovernanceDecision, Outcome,
+            SessionClosed, SessionOpened, Snapshot, TransitionRefused,
         };
         let group = self.group(front);
         // A snapshot of an audience stands before what it was due with.
@@ -283,8 +283,10 @@ where
         self.dial.set(front.timestamp(), None);
         self.tape.begin(front.index());
         match (front.kind(), front.source()) {
-            (SessionOpened, _) => self.opening(it, front, version),
-            (EvidenceBlock, _) | (_, Subsystem::Safety) => self.route(it, group, version),
+            (SessionOpened, _) => self.opening(front, version),
+            (EvidenceBlock | ConflictDetected, _) | (_, Subsystem::Safety) => {
+                self.route(it, group, version)
+            }
             (Outcome, _) => self.outcome(it, front, group, version),
             (Fact, _) => self.fact(it, front, version),
             (GovernanceDecision, _) => self.decision(it, front, version),
@@ -307,7 +309,10 @@ where
             record.index() == *index && record.timestamp() == front.timestamp()
         });
         let together: Vec<&Record> = together.map(|(record, _)| record).collect();
-        let moves = together.iter().take_while(|r| r.source() == Subsystem::Safety).count();
+        let before = |r: &&&Record| {
+            r.source() == Subsystem::Safety || r.kind() == RecordKind::ConflictDetected
+        };
+        let moves = together.iter().take_while(before).count();
         let Some(end) = together.get(moves).filter(|record| ends(record)) else { return 1 };
         let due = together.get(moves.saturating_add(1)).is_some_and(|record| {
             record.kind() == RecordKind::Snapshot && record.stream() == end.stream()

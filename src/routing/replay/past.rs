@@ -11,7 +11,7 @@ use alloc::vec::Vec;
 
 use crate::audience::any::{AnyAudience, ReplayError as Breaks, Restore};
 use crate::digest::Digest;
-use crate::governance::GovernanceDecision;
+use crate::governance::{GovernanceDecision, Matter};
 use crate::id::{Name, SubjectId};
 use crate::identity::{Session, SessionOpened};
 use crate::memory::{Facts, FactsError, ShortTerm};
@@ -35,7 +35,6 @@ pub(super) struct Past<P> {
     pub(super) facts: Facts,
     /// Every decision of Governance, and the head of its stream behind it.
     pub(super) decisions: Vec<(Head, Digest, GovernanceDecision)>,
-    pub(super) subject: Head,
     /// The time of the audience's first record.
     since: Option<Timestamp>,
     pub(super) sittings: BTreeMap<Name, Sitting<P>>,
@@ -82,7 +81,6 @@ impl<P: Default + Clone> Past<P> {
             restore: Restore::new(subject.clone()),
             facts: Facts::of(subject),
             decisions: Vec::new(),
-            subject: Head::EMPTY,
             since: None,
             sittings: BTreeMap::new(),
             base: Some(base),
@@ -137,6 +135,8 @@ impl<P: Default + Clone> Past<P> {
             open: None,
             record: base.record,
             since: self.since,
+            torn: false,
+            doubt: None,
         });
         take_decisions(&self.decisions, &mut live);
         live.decisions.retain(|(record, _)| !base.used.contains(record));
@@ -227,10 +227,12 @@ impl<P: Default + Clone> Past<P> {
         }
     }
 
-    /// Follows a snapshot in a session's stream.
-    pub(super) fn follow_snapshot(&mut self, record: &Record) {
+    /// Follows a record of a session's stream that is no route: a snapshot, a conflict.
+    pub(super) fn follow_aside(&mut self, record: &Record) {
         let sitting = self.sittings.get_mut(record.stream().name());
-        if let Some(live) = sitting.and_then(|sitting| sitting.desk.live.as_mut()) {
+        if let Some(live) = sitting.and_then(|sitting| sitting.desk.live.as_mut())
+            && live.routing.length() < record.head().length()
+        {
             live.routing = record.head();
         }
     }
@@ -343,6 +345,10 @@ fn take_decisions<P>(decisions: &[(Head, Digest, GovernanceDecision)], live: &mu
     let seen = usize::try_from(live.governance.length()).unwrap_or(usize::MAX);
     for (head, record, decision) in decisions.iter().skip(seen) {
         live.governance = *head;
+        if decision.granted() && matches!(decision.matter(), Matter::HoldRelease { .. }) {
+            // Somebody looked, and released the subject.
+            live.doubt = None;
+        }
         if is_usable(*record, decision) {
             live.decisions.push((*record, decision.clone()));
         }

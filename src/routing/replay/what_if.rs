@@ -391,8 +391,17 @@ where
                     } else if record.kind() == RecordKind::Outcome {
                         let outcome: Outcome = record.read().map_err(body)?;
                         past.follow_outcome(&self.room.router, &record, outcome, None, keep);
-                    } else if record.kind() == RecordKind::Snapshot {
-                        past.follow_snapshot(&record);
+                    } else {
+                        past.follow_aside(&record);
+                    }
+                }
+                StreamKind::Session if record.kind() == RecordKind::IdentityScored => {
+                    self.tape.begin(record.index().saturating_add(1));
+                    if let Some(sitting) = past.sittings.get_mut(record.stream().name()) {
+                        let doubt = self.room.router.doubt_again(&sitting.desk.session)?;
+                        if let Some(live) = &mut sitting.desk.live {
+                            live.doubt = doubt;
+                        }
                     }
                 }
                 StreamKind::Session | StreamKind::Policy => {}

@@ -5,6 +5,7 @@
 //! the code that decided, and not a copy of it.
 
 use alloc::boxed::Box;
+use alloc::vec::Vec;
 
 use super::acts::{Decided, lowered, released, reviewed, row};
 use super::attempt::{Recorded, Walked, reusable};
@@ -18,14 +19,15 @@ use crate::governance::{
     Authority, GovernanceDecision, GovernanceEngine as _, Matter, ReviewError, Sitting, TokenMint,
 };
 use crate::id::{Name, PrincipalId};
-use crate::identity::{Scopes, Session};
+use crate::identity::{Scopes, Session, Standing};
 use crate::intent::Submission;
 use crate::memory::{FactRecord, Facts};
 use crate::provenance::Label;
-use crate::routing::desk::{Conduct, Desk, Live, OpenRoute, learn};
+use crate::routing::desk::{Conduct, Desk, Live, OpenRoute, Streams, learn};
 use crate::routing::engines::Engines;
 use crate::routing::evidence::{EvidenceBlock, Outcome};
 use crate::routing::stop::Stop;
+use crate::ssot::conflict::ConflictDetected;
 use crate::ssot::record::{Head, StreamId, StreamKind};
 use crate::ssot::store::{Batch, Store};
 use crate::time::{Clock, Timestamp};
@@ -60,14 +62,20 @@ impl<E: Engines, S: Store, C: Clock> Router<E, S, C> {
     }
 
     /// [`Router::open`] up to its record.
-    pub(in crate::routing) fn open_again(
+    pub(in crate::routing) fn open_again(&self, session: &Session) -> Result<(), RouterError> {
+        let streams = Streams::of(session.id(), session.subject());
+        let (after, scored) = self.scored(session, &streams)?;
+        let batch = opening(session, &streams, after, scored, self.clock.now());
+        let _receipt = self.ledger.commit(batch)?;
+        Ok(())
+    }
+
+    /// What speaks against a session since it was opened.
+    pub(in crate::routing) fn doubt_again(
         &self,
         session: &Session,
-        after: Head,
-    ) -> Result<(), RouterError> {
-        let streams = crate::routing::desk::Streams::of(session.id(), session.subject());
-        let _receipt = self.ledger.commit(opening(session, &streams, after, self.clock.now()))?;
-        Ok(())
+    ) -> Result<Option<Standing>, RouterError> {
+        self.doubt(&Streams::of(session.id(), session.subject()))
     }
 
     /// One advance of [`Router::resume`].
@@ -84,8 +92,10 @@ impl<E: Engines, S: Store, C: Clock> Router<E, S, C> {
         &self,
         desk: &mut Desk<Profile<E>>,
         submission: Submission,
+        contested: Vec<ConflictDetected>,
     ) -> Result<Again, RouterError> {
         let Desk { session, streams, pads, live } = desk;
+        pads.contested = contested;
         let Some(live) = live else {
             return Err(RouterError::SessionUnknown { session: session.id().clone() });
         };

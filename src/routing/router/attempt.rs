@@ -5,7 +5,7 @@ use alloc::string::ToString;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use super::{FollowUp, Profile, Routed, Router, RouterError, keep, moved};
+use super::{FollowUp, Profile, Routed, Router, RouterError, contested, keep, moved};
 use crate::audience::permits::permits;
 use crate::audience::state::State;
 use crate::digest::Digest;
@@ -207,6 +207,7 @@ impl<E: Engines, S: Store, C: Clock> Router<E, S, C> {
         live: &mut Live<Profile<E>>,
         submission: Submission,
     ) -> Result<Recorded, RouterError> {
+        live.torn = pads.is_torn();
         let room = core::mem::take(&mut pads.block);
         let Walked { result, mandate, now } = self.walk(session, live, submission, room);
         let before = live.audience.state();
@@ -215,10 +216,14 @@ impl<E: Engines, S: Store, C: Clock> Router<E, S, C> {
         // let pass or refused: a decision made meanwhile may be what it waits for.
         let heads =
             [live.routing, moving.expected_head(), live.facts.head(), live.governance, self.policy];
+        let contested = core::mem::take(&mut pads.contested);
         let batch = pads.evidence(streams, &self.policy_stream);
         batch.renew(now);
         for (place, head) in heads.into_iter().enumerate() {
             batch.expect_at(place, head);
+        }
+        for conflict in &contested {
+            batch.push_draft(contested::draft(conflict, streams));
         }
         for draft in moving.drafts(Subsystem::Safety) {
             batch.push_draft(draft);
@@ -235,7 +240,7 @@ impl<E: Engines, S: Store, C: Clock> Router<E, S, C> {
                 );
                 batch.push_draft(draft);
                 keep(batch, &submission);
-                let due = Self::due(live);
+                let due = Self::due(live, contested.len());
                 if due {
                     live.own(self.engines.modeling(), &block, None);
                     if let Some(draft) = self.snapshot(streams, live) {
@@ -245,6 +250,9 @@ impl<E: Engines, S: Store, C: Clock> Router<E, S, C> {
                 let receipt = match self.ledger.commit(&*batch) {
                     Ok(receipt) => receipt,
                     Err(error) if moved(&error) => {
+                        let refused = batch.clone();
+                        pads.contested = contested;
+                        self.contested(pads, &refused, submission.intent())?;
                         self.check_policy()?;
                         if due {
                             return Ok(Recorded::MovedAhead(submission));
@@ -252,7 +260,10 @@ impl<E: Engines, S: Store, C: Clock> Router<E, S, C> {
                         moving.give_back(live);
                         return Ok(Recorded::Moved(submission));
                     }
-                    Err(error) => return Err(RouterError::EvidenceNotRecorded(error)),
+                    Err(error) => {
+                        pads.contested = contested;
+                        return Err(RouterError::EvidenceNotRecorded(error));
+                    }
                 };
                 let moved = Self::arrived(live, moving, &receipt, before)?;
                 if !due {
@@ -266,6 +277,8 @@ impl<E: Engines, S: Store, C: Clock> Router<E, S, C> {
                 let (lent, draft) = sealed.lend();
                 batch.push_draft(draft);
                 let committed = self.ledger.commit(&*batch);
+                let halted = matches!(&committed, Err(error) if moved(error));
+                let refused = halted.then(|| batch.clone());
                 // The last that was pushed.
                 let Some(draft) = batch.pop_draft() else {
                     return Err(RouterError::Act("the evidence left its batch".into()));
@@ -273,12 +286,16 @@ impl<E: Engines, S: Store, C: Clock> Router<E, S, C> {
                 let sealed = lent.returned(draft);
                 let receipt = match committed {
                     Ok(receipt) => receipt,
-                    Err(error) if moved(&error) => {
+                    Err(error) => {
+                        pads.contested = contested;
+                        let Some(refused) = refused else {
+                            return Err(RouterError::EvidenceNotRecorded(error));
+                        };
+                        self.contested(pads, &refused, sealed.submission().intent())?;
                         self.check_policy()?;
                         moving.give_back(live);
                         return Ok(Recorded::Moved(sealed.abandon().1));
                     }
-                    Err(error) => return Err(RouterError::EvidenceNotRecorded(error)),
                 };
                 let moved = Self::arrived(live, moving, &receipt, before)?;
                 live.routing = receipt.head(&streams.routing).unwrap_or(live.routing);
@@ -347,24 +364,32 @@ impl<E: Engines, S: Store, C: Clock> Router<E, S, C> {
         let evidence = outcome.evidence;
         // Where the commit fails, what is live is dropped: it may be ahead of the log.
         live.open = None;
-        let due = Self::due(live);
+        let due = Self::due(live, 0);
         live.own(self.engines.modeling(), block, Some(outcome));
-        if due {
-            if let Some(draft) = self.snapshot(streams, live) {
-                batch.push_draft(draft);
-            }
+        if due && let Some(draft) = self.snapshot(streams, live) {
+            batch.push_draft(draft);
         }
-        let receipt = (self.ledger.commit(&*batch))
-            .map_err(|source| RouterError::OutcomeNotRecorded { evidence, source })?;
+        let receipt = match self.ledger.commit(&*batch) {
+            Ok(receipt) => receipt,
+            Err(source) => {
+                if moved(&source) {
+                    let refused = batch.clone();
+                    // Where this cannot be read, the outcome's own error says more.
+                    let _read = self.contested(pads, &refused, None);
+                }
+                return Err(RouterError::OutcomeNotRecorded { evidence, source });
+            }
+        };
         let room = batch.pop_draft().map(Draft::into_body);
         pads.end = room.map(reusable).unwrap_or_default();
         live.routing = receipt.head(&streams.routing).unwrap_or(live.routing);
         Ok(())
     }
 
-    /// Whether a snapshot is due behind the record that ends a route.
-    const fn due(live: &Live<Profile<E>>) -> bool {
-        is_slot(live.routing.length().saturating_add(1))
+    /// Whether a snapshot is due behind the record that ends a route, in front of which so
+    /// many others stand in its commit.
+    const fn due(live: &Live<Profile<E>>, before: usize) -> bool {
+        is_slot(live.routing.length().saturating_add(1).saturating_add(before as u64))
     }
 
     /// What is live as a record of its stream, where the engine keeps it.

@@ -5,12 +5,11 @@ use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 
 use super::history::{Earlier, Walk, Walked, each_earlier};
+use super::linked::{causes, releases};
 use super::mandate::{Moving, authority, take};
 use super::{ATTEMPTS, Profile, Router, RouterError, read};
 use crate::audience::any::{AnyAudience, Carried, Restore, Support};
-use crate::audience::causes::{
-    ConstitutionalViolation, DowngradeCauses, EscalationTriggers, HoldTriggers, Restriction,
-};
+use crate::audience::causes::{ConstitutionalViolation, DowngradeCauses, Restriction};
 use crate::audience::evaluate::{Assessment, Move, evaluate};
 use crate::audience::evidence::At;
 use crate::audience::gate::Verdicts;
@@ -53,8 +52,10 @@ impl<E: Engines, S: Store, C: Clock> Router<E, S, C> {
             return Err(RouterError::SessionExists { session: session.id().clone() });
         }
         for attempt in 1.. {
-            let after = store.head(&streams.subject)?;
-            match self.ledger.commit(opening(&session, &streams, after, self.clock.now())) {
+            // Scored against exactly the sessions that the commit expects.
+            let (sessions, scored) = self.scored(&session, &streams)?;
+            let batch = opening(&session, &streams, sessions, scored, self.clock.now());
+            match self.ledger.commit(batch) {
                 Ok(_opened) => break,
                 // Another session of the subject was opened meanwhile; or this one was.
                 Err(error) if super::moved(&error) && attempt < ATTEMPTS => {
@@ -122,7 +123,7 @@ impl<E: Engines, S: Store, C: Clock> Router<E, S, C> {
     ) -> Result<Box<Live<Profile<E>>>, RouterError> {
         let streams = Streams::of(session.id(), session.subject());
         let store = self.store();
-        let mut live = self.fresh(session.subject())?;
+        let mut live = Self::fresh(session.subject())?;
         for record in replay(store, &streams.memory)? {
             live.facts.apply(&record?)?;
         }
@@ -131,35 +132,31 @@ impl<E: Engines, S: Store, C: Clock> Router<E, S, C> {
         }
         let own = if snapshots { self.own_snapshot(&streams)? } else { None };
         let mut used = BTreeSet::new();
-        match own {
-            Some((saved, head)) => {
-                // Both streams were written in one commit; this one is short.
-                let first = replay(store, &streams.session)?.next().transpose()?;
-                let opened: Option<SessionOpened> = first.as_ref().map(read).transpose()?;
-                let known = opened.is_some_and(|opened| {
-                    opened.claims.session == *session.id()
-                        && opened.claims.digest() == session.claims()
-                });
-                if !known {
-                    return Err(RouterError::SessionUnknown { session: session.id().clone() });
-                }
-                saved.into_live(&mut live, true);
-                live.routing = head;
+        if let Some((saved, head)) = own {
+            // Both streams were written in one commit; this one is short.
+            let first = replay(store, &streams.session)?.next().transpose()?;
+            let opened: Option<SessionOpened> = first.as_ref().map(read).transpose()?;
+            let known = opened.is_some_and(|opened| {
+                opened.claims.session == *session.id() && opened.claims.digest() == session.claims()
+            });
+            if !known {
+                return Err(RouterError::SessionUnknown { session: session.id().clone() });
             }
-            None => {
-                let (earlier, opened_at) = self.earlier(session, &streams)?;
-                used = self.load_earlier(&earlier, opened_at, snapshots, &mut live)?;
-            }
+            saved.into_live(&mut live, true);
+            live.routing = head;
+        } else {
+            let (earlier, opened_at) = self.earlier(session, &streams)?;
+            used = self.load_earlier(&earlier, opened_at, snapshots, &mut live)?;
         }
         self.catch_up(&streams, &mut live)?;
         // What an earlier session's route has used is used up, whenever it is read.
         live.decisions.retain(|(record, _)| !used.contains(record));
+        live.doubt = self.doubt(&streams)?;
         Ok(live)
     }
 
     /// Of a subject of whom nothing was read yet.
     pub(super) fn fresh(
-        &self,
         subject: &crate::id::SubjectId,
     ) -> Result<Box<Live<Profile<E>>>, RouterError> {
         let audience = AnyAudience::replay(subject.clone(), [])
@@ -178,6 +175,8 @@ impl<E: Engines, S: Store, C: Clock> Router<E, S, C> {
             open: None,
             record: Conduct::default(),
             since: None,
+            torn: false,
+            doubt: None,
         }))
     }
 
@@ -301,6 +300,9 @@ impl<E: Engines, S: Store, C: Clock> Router<E, S, C> {
             let record = record?;
             live.governance = record.head();
             live.decide(&record)?;
+            if live.doubt.is_some() && releases(&record)? {
+                live.doubt = None;
+            }
         }
         let mut walk = Walk::new(store, &streams.routing, live.routing, u64::MAX)?;
         while let Some(route) = walk.route()? {
@@ -358,6 +360,7 @@ impl<E: Engines, S: Store, C: Clock> Router<E, S, C> {
             lineage_intact: true,
         });
         let observe = self.rules.matrix.verdict(class.class(), CapabilityTier::Observe);
+        let (hold, escalation) = causes(live.doubt);
         let mandated = evaluate(
             from,
             &Assessment {
@@ -367,8 +370,8 @@ impl<E: Engines, S: Store, C: Clock> Router<E, S, C> {
                 kernel: kernel.decision(),
                 class: class.class(),
                 downgrade: DowngradeCauses::NONE,
-                hold: HoldTriggers::NONE,
-                escalation: EscalationTriggers::NONE,
+                hold,
+                escalation,
                 threshold: self.rules.threshold,
                 identity_validated: session.strength() >= self.rules.validated_strength,
                 context_validated: true,
@@ -462,6 +465,7 @@ pub(super) fn opening(
     session: &Session,
     streams: &Streams,
     after: Head,
+    scored: Option<Draft>,
     now: crate::time::Timestamp,
 ) -> Batch {
     let opening = session.opening();
@@ -471,11 +475,15 @@ pub(super) fn opening(
         Subsystem::Identity,
         opening.body().to_vec(),
     );
-    Batch::new(now)
+    let mut batch = Batch::new(now)
         .expect(streams.session.clone(), Head::EMPTY)
         .expect(streams.subject.clone(), after)
         .append(opening)
-        .append(linked)
+        .append(linked);
+    if let Some(scored) = scored {
+        batch.push_draft(scored);
+    }
+    batch
 }
 
 impl<P> Live<P> {

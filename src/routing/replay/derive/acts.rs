@@ -11,7 +11,7 @@ use crate::identity::{Session, SessionOpened};
 use crate::memory::{FactRecord, NewFact};
 use crate::routing::engines::Engines;
 use crate::routing::router::Decided;
-use crate::ssot::record::{Draft, Record, RecordKind, StreamKind};
+use crate::ssot::record::{Draft, Record, RecordKind};
 use crate::ssot::store::Store;
 
 impl<S, E> Worker<'_, S, E>
@@ -20,20 +20,15 @@ where
     E: Engines,
     Kept<E>: Clone,
 {
-    pub(super) fn opening(
-        &mut self,
-        it: &mut Subject<Kept<E>>,
-        front: &Record,
-        version: usize,
-    ) -> Act {
+    pub(super) fn opening(&mut self, front: &Record, version: usize) -> Act {
+        // Its own stream, its subject's, and how it compares with the sessions before.
         let count = {
             let next = self.tape.next().borrow();
-            let linked = next.get(1).is_some_and(|second| {
-                second.kind() == RecordKind::SessionOpened
-                    && second.index() == front.index().saturating_add(1)
-                    && second.stream().kind() == StreamKind::Subject
+            let together = next.iter().zip(front.index()..).take_while(|(record, index)| {
+                record.index() == *index && record.timestamp() == front.timestamp()
             });
-            1 + usize::from(linked)
+            let kinds = [RecordKind::SessionOpened, RecordKind::SessionOpened, RecordKind::IdentityScored];
+            together.zip(kinds).take_while(|((record, _), kind)| record.kind() == *kind).count()
         };
         let opened: SessionOpened = match front.read() {
             Ok(opened) => opened,
@@ -51,8 +46,8 @@ where
             Ok(session) => session,
             Err(error) => return told(Told::new("claims", error, "an opened session")),
         };
-        match room.router.open_again(&session, it.past.subject) {
-            Ok(()) => Act::Same(count.max(2), Left::Nothing),
+        match room.router.open_again(&session) {
+            Ok(()) => Act::Same(self.tape.taken(), Left::Nothing),
             Err(error) => self.refusal(count, &error),
         }
     }

@@ -1,6 +1,5 @@
 //! Taking records, derived or not, into what is known of their subject.
 
-use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use super::super::asked::Peek;
@@ -57,10 +56,7 @@ where
                         it.past.follow_decision(&record, decision);
                     }
                 }
-                StreamKind::Subject => {
-                    it.past.subject = record.head();
-                    self.seat(it, &record, version);
-                }
+                StreamKind::Subject => self.seat(it, &record, version),
                 StreamKind::Routing => match record.kind() {
                     RecordKind::EvidenceBlock => {
                         let block = ended.take();
@@ -81,17 +77,38 @@ where
                             it.past.follow_outcome(&room.router, &record, read, block, keep);
                         }
                     }
-                    RecordKind::Snapshot => it.past.follow_snapshot(&record),
+                    RecordKind::Snapshot | RecordKind::ConflictDetected => {
+                        it.past.follow_aside(&record);
+                    }
                     _ => {}
                 },
+                StreamKind::Session if record.kind() == RecordKind::IdentityScored => {
+                    self.doubt(it, &record, version);
+                }
                 StreamKind::Session | StreamKind::Policy => {}
             }
         }
         true
     }
 
+    /// A session was compared with those before it: what speaks against it, if anything.
+    fn doubt(&mut self, it: &mut Subject<Kept<E>>, record: &Record, version: Option<usize>) {
+        self.tape.begin(record.index().saturating_add(1));
+        let Some(room) = version.and_then(|version| self.room(version)) else { return };
+        let Some(sitting) = it.past.sittings.get_mut(record.stream().name()) else { return };
+        match room.router.doubt_again(&sitting.desk.session) {
+            Ok(doubt) => {
+                if let Some(live) = &mut sitting.desk.live {
+                    live.doubt = doubt;
+                }
+            }
+            // It is read again, and then says why not.
+            Err(_) => sitting.desk.live = None,
+        }
+    }
+
     /// Seats a session that was opened.
-    pub(super) fn seat(
+    fn seat(
         &mut self,
         it: &mut Subject<Kept<E>>,
         record: &Record,

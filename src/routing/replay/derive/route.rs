@@ -1,6 +1,7 @@
 //! Routes: from the intent that was kept to the evidence, and from there to the outcome.
 
 use alloc::boxed::Box;
+use alloc::vec::Vec;
 
 use super::super::NotReplayable;
 use super::super::asked::{Peek, submission, time_of_step_seven};
@@ -14,6 +15,7 @@ use crate::routing::engines::Engines;
 use crate::routing::evidence::Outcome;
 use crate::routing::payloads;
 use crate::routing::router::Again;
+use crate::ssot::conflict::ConflictDetected;
 use crate::ssot::record::{Record, RecordKind};
 use crate::ssot::store::Store;
 
@@ -52,6 +54,12 @@ where
             return told(Told::new("act", "the evidence of a route behind it", "none"));
         };
         let differ = |told| Act::Differ(group, Found::Told(place, told));
+        // What came between is what another writer did: it is taken as it was recorded.
+        let contested: Vec<ConflictDetected> = {
+            let next = self.tape.next().borrow();
+            let before = next.iter().take(place).filter(|r| r.kind() == RecordKind::ConflictDetected);
+            before.filter_map(|record| record.read().ok()).collect()
+        };
         let peek = match Peek::of(record.body()) {
             Ok(peek) => peek,
             Err(error) => return differ(Told::new("body", "an evidence block", error)),
@@ -94,7 +102,7 @@ where
             if let Some(session) = &mut other {
                 core::mem::swap(&mut sitting.desk.session, session);
             }
-            let routed = room.router.route_again(&mut sitting.desk, submission);
+            let routed = room.router.route_again(&mut sitting.desk, submission, contested.clone());
             match routed {
                 Ok(again) => {
                     if peek.minted && !secret {
