@@ -197,6 +197,10 @@ pub enum Domain {
     Segment,
     /// An SSOT Integrity Matrix, or what is remembered between two of them.
     IntegrityMatrix,
+    /// A salted commitment ([`crate::commitment`]).
+    Commitment,
+    /// Under what a subject's key is kept.
+    SubjectKey,
 }
 
 macro_rules! contexts {
@@ -238,6 +242,8 @@ contexts! {
     TreeNode => "prospera 2026 tree node v1",
     Segment => "prospera 2026 ssot segment v1",
     IntegrityMatrix => "prospera 2026 integrity matrix v1",
+    Commitment => "prospera 2026 commitment v1",
+    SubjectKey => "prospera 2026 subject key v1",
 }
 
 impl Domain {

@@ -53,6 +53,8 @@
 //! | [`ORIGIN_BYTES`] | bytes of a log's origin | refused | the ML-DSA cosignature has one byte for its length |
 //! | [`POLICY_BYTES`] | bytes of a witness policy file | refused unread | all entries with ML-DSA keys |
 //! | [`POLICY_ENTRIES`] | logs; witnesses; groups of a witness policy | refused | eight times what C2SP asks readers to take |
+//! | [`FIELD_DEPTH`] | levels of a payload's fields | refused | [`VALUE_DEPTH`], and what stands around an argument's value |
+//! | [`BUNDLE_BYTES`] | bytes of an evidence bundle, in either form | refused unread | a few records and payloads of [`RECORD_BYTES`] each, in hex |
 //! | [`CONFLICT_RECORDS`] | records of one stream that came before a commit | further ones are not looked at | a commit waits milliseconds; a batch has some 5 |
 //! | [`LINKAGE_SESSIONS`] | earlier sessions a new one is compared with | model refused | some 10 µs each; a year of weeks fits |
 //! | [`LINKAGE_TERMS`] | values of a field whose share a model names | model refused | beyond these a value is as rare as any |
@@ -81,6 +83,8 @@ pub const HOLDER_BYTES: usize = 1024;
 pub const SUBMISSION_BYTES: usize = 1 << 20;
 /// Deepest nesting of a value.
 pub const VALUE_DEPTH: usize = 32;
+/// Deepest nesting of a payload's fields.
+pub const FIELD_DEPTH: usize = VALUE_DEPTH + 4;
 /// Most items (list items and map entries) in one value, all levels together.
 pub const VALUE_ITEMS: usize = 65_536;
 /// Longest text in a value, in bytes.
@@ -176,6 +180,8 @@ pub const ORIGIN_BYTES: usize = 255;
 pub const POLICY_BYTES: usize = 1 << 20;
 /// Most logs, witnesses and groups in a witness policy, each.
 pub const POLICY_ENTRIES: usize = 256;
+/// Largest evidence bundle in bytes, in either form.
+pub const BUNDLE_BYTES: usize = 64 << 20;
 /// After so many records of a stream a snapshot of its state is due.
 pub const SNAPSHOT_RECORDS: u64 = 512;
 /// Longest value shown to an approver in full, in characters.

@@ -24,9 +24,9 @@ pub mod export;
 pub mod ledger;
 #[cfg(feature = "std")]
 mod log;
+pub mod matrix;
 #[cfg(feature = "std")]
 pub mod memory;
-pub mod matrix;
 pub mod merkle;
 #[cfg(feature = "notes")]
 pub mod note;

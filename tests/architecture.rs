@@ -11,6 +11,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 const VOCABULARY: &[&str] = &[
+    "commitment",
     "digest",
     "encode",
     "risk",
@@ -41,9 +42,9 @@ fn allowed(room: &str) -> Vec<&'static str> {
             rooms
         }
         // What stands above composes the whole house.
-        "testing" | "policy" | "lib" => {
+        "testing" | "policy" | "bundle" | "lib" => {
             let mut rooms = ENGINES.to_vec();
-            rooms.extend(["intent", "audience", "ssot", "routing", "policy", "testing"]);
+            rooms.extend(["intent", "audience", "ssot", "routing", "policy", "bundle", "testing"]);
             rooms
         }
         _ => vec![],
@@ -54,7 +55,8 @@ fn allowed(room: &str) -> Vec<&'static str> {
 fn known(room: &str) -> bool {
     VOCABULARY.contains(&room)
         || ENGINES.contains(&room)
-        || ["ssot", "audience", "intent", "routing", "testing", "policy", "lib"].contains(&room)
+        || ["ssot", "audience", "intent", "routing", "testing", "policy", "bundle", "lib"]
+            .contains(&room)
 }
 
 fn sources(dir: &Path, out: &mut Vec<PathBuf>) {

@@ -10,6 +10,8 @@ use prospera::ssot::redb::RedbStore;
 use prospera::ssot::store::Store as _;
 use serde_json::json;
 
+#[path = "cli/bundle.rs"]
+mod bundle;
 #[path = "cli/errors.rs"]
 mod errors;
 #[path = "cli/replay.rs"]

@@ -231,6 +231,7 @@ impl Examiner for Auditor {
             Body::Decision(decision) => self.decision(record, decision, scene),
             Body::Pinned(pinned) => self.policies.pin(record.stream(), pinned),
             Body::Saved => evidence::saved(record, scene),
+            Body::Noted => {}
         }
         Ok(())
     }
@@ -312,7 +313,10 @@ pub const fn sources(kind: RecordKind) -> &'static [Subsystem] {
         | RecordKind::ConstitutionalCheck => {
             &[Subsystem::Audience, Subsystem::Safety, Subsystem::Governance]
         }
-        RecordKind::SessionOpened | RecordKind::SessionClosed => &[Subsystem::Identity],
+        RecordKind::SessionOpened | RecordKind::SessionClosed | RecordKind::IdentityScored => {
+            &[Subsystem::Identity]
+        }
+        RecordKind::ConflictDetected => &[Subsystem::Ssot],
         RecordKind::EvidenceBlock => &[Subsystem::Routing],
         RecordKind::Outcome => &[Subsystem::Execution],
         RecordKind::Fact => &[Subsystem::Memory],

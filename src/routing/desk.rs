@@ -12,6 +12,7 @@ use core::fmt;
 use crate::audience::any::AnyAudience;
 use crate::audience::classifier::{Class, Consent, Profile as ClassProfile};
 use crate::audience::state::State;
+use crate::commitment::SubjectKey;
 use crate::digest::Digest;
 use crate::governance::{Approval, BacktrackAuthorization, GovernanceDecision, Matter};
 use crate::id::{KindId, LayerId, SessionId, SnapshotId, SubjectId};
@@ -62,6 +63,10 @@ pub(super) struct Live<P> {
     pub(super) torn: bool,
     /// What speaks against the session since it was opened.
     pub(super) doubt: Option<Standing>,
+    /// What the salts of the subject's payloads are derived from, where they have any.
+    pub(super) key: Option<SubjectKey>,
+    /// Whether the key is new: it is kept with the next evidence.
+    pub(super) key_is_new: bool,
 }
 
 /// A route whose evidence is durable and whose outcome is not.
@@ -217,6 +222,15 @@ impl<P> Live<P> {
         let approvals =
             self.decisions.iter().rev().filter_map(|(record, decision)| decision.approval(*record));
         approvals.into_iter().find(|approval| approval.intent == intent)
+    }
+
+    /// The record under which the subject's payloads were last erased.
+    pub(super) fn erased(&self) -> Digest {
+        let erasure = |(record, decision): &(Digest, GovernanceDecision)| match decision.matter() {
+            Matter::Erasure { .. } => Some(*record),
+            _ => None,
+        };
+        self.decisions.iter().rev().find_map(erasure).unwrap_or(Digest::ZERO)
     }
 
     /// The authorization to take this route back to Modeling, where one was given that

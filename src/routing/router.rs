@@ -10,7 +10,6 @@
 
 use alloc::boxed::Box;
 use alloc::string::ToString;
-use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use crate::audience::any::{MoveError, ReplayError};
@@ -19,6 +18,7 @@ use crate::audience::classifier::Classifier;
 use crate::audience::gate::Gate;
 use crate::audience::matrix::Matrix;
 use crate::audience::state::State;
+use crate::commitment::Salts;
 use crate::digest::Digest;
 use crate::encode::{DecodeError, Encode};
 use crate::execution::Output;
@@ -31,6 +31,7 @@ use crate::risk::Risk;
 use crate::routing::desk::Desk;
 use crate::routing::engines::Engines;
 use crate::routing::evidence::{EvidenceBlock, Outcome};
+use crate::routing::payloads::PayloadError;
 use crate::routing::pins::{Pins, PolicyFiles, PolicyPinned};
 use crate::routing::stop::Stop;
 use crate::routing::table::RoutingTable;
@@ -44,6 +45,7 @@ use crate::verdict::{Reason, Verdict};
 pub use acts::Decided;
 #[cfg(feature = "std")]
 pub(super) use again::Again;
+pub use forget::Forgotten;
 pub use snapshots::{SnapshotError, SnapshotReport};
 
 mod acts;
@@ -51,6 +53,7 @@ mod acts;
 mod again;
 mod attempt;
 mod contested;
+mod forget;
 mod history;
 mod linked;
 mod mandate;
@@ -99,6 +102,7 @@ pub struct Router<E, S, C> {
     clock: C,
     policy_stream: StreamId,
     policy: Head,
+    salts: Option<Salts>,
 }
 
 /// What came of a submission.
@@ -251,6 +255,9 @@ pub enum RouterError {
     /// The store failed while reading.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// What is kept of a route is not what its evidence names.
+    #[error(transparent)]
+    Payload(#[from] PayloadError),
     /// A record other than evidence or outcome could not be written.
     #[error("not recorded: {0}")]
     Ledger(#[from] LedgerError),
@@ -327,7 +334,7 @@ impl<E: Engines, S: Store, C: Clock> Router<E, S, C> {
 
     fn unpinned(engines: E, rules: Rules, store: S, clock: C) -> Result<Self, RouterError> {
         let (ledger, policy_stream, policy) = (Ledger::new(store), policy_stream()?, Head::EMPTY);
-        Ok(Self { engines, rules, ledger, clock, policy_stream, policy })
+        Ok(Self { engines, rules, ledger, clock, policy_stream, policy, salts: None })
     }
 
     fn pinned(&self) -> Result<Option<(Pins, Head)>, RouterError> {
@@ -351,6 +358,16 @@ impl<E: Engines, S: Store, C: Clock> Router<E, S, C> {
         let receipt = self.ledger.commit(batch)?;
         self.policy = receipt.head(&stream).unwrap_or(after);
         Ok(())
+    }
+
+    /// The same router, which salts the payloads of every subject: evidence then holds
+    /// commitments that tell nothing of a field that is withheld or erased
+    /// ([`crate::commitment`]). A subject's key is drawn with its first route and kept in the
+    /// store; a subject that has one is salted by every router.
+    #[must_use]
+    pub fn salted(mut self, salts: Salts) -> Self {
+        self.salts = Some(salts);
+        self
     }
 
     /// The store.
@@ -390,8 +407,13 @@ impl<E: Engines, S: Store, C: Clock> Router<E, S, C> {
             desk.live = None;
         }
         let mut start: Option<Head> = None;
+        let mut salted = false;
         for _ in 0..ATTEMPTS {
             let mut live = self.take_live(desk)?;
+            if !salted && let Some(key) = &live.key {
+                submission = submission.salted(key);
+                salted = true;
+            }
             let since = *start.get_or_insert(live.routing);
             if let Some(open) = &live.open {
                 let error = RouterError::Parallel {
@@ -439,6 +461,10 @@ impl<E: Engines, S: Store, C: Clock> Router<E, S, C> {
         submission: Submission,
     ) -> Result<Result<EvidenceBlock, Stop>, RouterError> {
         let live = self.take_live(desk)?;
+        let submission = match &live.key {
+            Some(key) => submission.salted(key),
+            None => submission,
+        };
         let walked = self.walk(&desk.session, &live, submission, Vec::new());
         desk.live = Some(live);
         Ok(walked.result.map(|sealed| sealed.evidence().clone()))
@@ -465,8 +491,7 @@ const fn moved(error: &LedgerError) -> bool {
 /// Keeps what a hash stands for, beside the chain.
 fn keep(batch: &mut Batch, submission: &Submission) {
     if let Some(intent) = submission.intent() {
-        let objective = intent.objective().shared_text().into();
-        batch.push_payload(intent.hash(), Arc::clone(intent.canonical()));
-        batch.push_payload(intent.objective().hash(), objective);
+        batch.push_payload(intent.hash(), intent.kept());
+        batch.push_payload(intent.objective().hash(), intent.objective().kept());
     }
 }

@@ -28,6 +28,8 @@ use crate::time::Timestamp;
 use crate::value::{Decimal, Value};
 use crate::verdict::{Reason, Vote};
 
+#[cfg(feature = "bundle")]
+pub use bundle::{BundleProbe, bundles_stand};
 #[cfg(feature = "files")]
 pub use bytes::{FileKind, files_load_soundly, json_agrees, routes_from_bytes};
 pub use log::{Mutation, mutations_are_found};
@@ -40,6 +42,8 @@ pub use segment::segment_bytes;
 pub use token::{TokenProbe, tokens_expire};
 pub use tree::{TreeEdit, large_trees_are_proved, tree_from_bytes, tree_is_the_naive_one};
 
+#[cfg(feature = "bundle")]
+mod bundle;
 #[cfg(feature = "files")]
 mod bytes;
 mod log;

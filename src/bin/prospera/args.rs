@@ -26,11 +26,22 @@ enum Command {
     /// Exits with 0 when every line was routed, whatever the verdicts; `--strict`
     /// exits with 1 when anything was not allowed. 2: it could not be done.
     Route(RouteArgs),
-    /// Verifies a whole log: exits with 1 and names the first bad record.
-    Verify(StoreArg),
     /// Checks every stream of a log by every check, as a table, a page or JSON: exits with
     /// 1 when anything is unsound.
     Matrix(crate::matrix::MatrixArgs),
+    /// Verifies a whole log: exits with 1 and names the first bad record. Or one bundle:
+    /// `prospera verify bundle FILE --key VKEY`.
+    #[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
+    Verify(VerifyArgs),
+    /// Writes the evidence of one route as one file that a stranger can verify.
+    ///
+    /// Example: `prospera bundle out/prospera.redb r-04 --key log.key --out r-04.json`,
+    /// then `prospera verify bundle r-04.json --key VKEY`.
+    Bundle(BundleArgs),
+    /// Erases a subject's payloads, by a decision on record. Every chain and proof stays.
+    ///
+    /// Example: `prospera forget out/prospera.redb nora --policy policy --as tomas`.
+    Forget(ForgetArgs),
     /// Shows one route as a readable trace of the eight layers.
     Show(ShowArgs),
     /// Shows a subject's audience: its state and how it came there. All subjects when
@@ -217,6 +228,10 @@ pub(crate) struct RouteArgs {
     /// Routes at most so many lines.
     #[arg(long, value_name = "N")]
     pub(crate) limit: Option<u64>,
+    /// Salts the payloads: evidence then tells nothing of a field that a bundle withholds.
+    /// A subject that was salted once is salted from then on.
+    #[arg(long)]
+    pub(crate) salted: bool,
     /// Exits with 1 when anything was not allowed.
     #[arg(long)]
     pub(crate) strict: bool,
@@ -236,6 +251,97 @@ pub(crate) struct RouteArgs {
 pub(crate) struct StoreArg {
     /// The store's file.
     pub(crate) store: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct VerifyArgs {
+    /// The store's file.
+    #[arg(required = true)]
+    store: Option<PathBuf>,
+    #[command(subcommand)]
+    what: Option<VerifyCommand>,
+}
+
+#[derive(Debug, Subcommand)]
+enum VerifyCommand {
+    /// Verifies one bundle: no store, no network. Exits with 1 and says what is wrong.
+    ///
+    /// Example: `prospera verify bundle r-04.json --key example.com/log+1c2d3e4f+AX…`.
+    Bundle(VerifyBundleArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct VerifyBundleArgs {
+    /// The bundle, in JSON or binary.
+    pub(crate) file: PathBuf,
+    /// The log's public key (NAME+ID+BASE64), or a file that holds it.
+    #[arg(long, value_name = "VKEY", required_unless_present = "policy")]
+    pub(crate) key: Option<String>,
+    /// A file with logs and witnesses (C2SP tlog-policy) in the key's place.
+    #[arg(long, value_name = "FILE", conflicts_with = "key")]
+    pub(crate) policy: Option<PathBuf>,
+    /// How it is written.
+    #[arg(long, value_enum, default_value = "text")]
+    pub(crate) format: Format,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct BundleArgs {
+    /// The store's file.
+    pub(crate) store: PathBuf,
+    /// The route: as for `show`, or its Routing ID.
+    pub(crate) route: String,
+    /// A file with the log's signing key (PRIVATE+KEY+NAME+ID+BASE64): signs a checkpoint
+    /// of the log as it is.
+    #[arg(long, value_name = "FILE", conflicts_with = "checkpoint")]
+    pub(crate) key: Option<PathBuf>,
+    /// The origin of the checkpoint that is signed. Default: the key's name.
+    #[arg(long, value_name = "LINE", requires = "key")]
+    pub(crate) origin: Option<String>,
+    /// A signed checkpoint of this log.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) checkpoint: Option<PathBuf>,
+    /// Where it is written; nothing is overwritten. Default: standard output.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) out: Option<PathBuf>,
+    /// Writes the compact form.
+    #[arg(long)]
+    pub(crate) binary: bool,
+    /// Withholds a field, such as `intent/arguments/to/value`, or a whole part: `intent`,
+    /// `objective`, `output`. Can be given again.
+    #[arg(long, value_name = "PATH")]
+    pub(crate) withhold: Vec<String>,
+    /// Shows values that are labelled secret.
+    #[arg(long)]
+    pub(crate) with_secrets: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ForgetArgs {
+    /// The store's file.
+    pub(crate) store: PathBuf,
+    /// The subject.
+    pub(crate) subject: String,
+    /// The policy folder.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) policy: PathBuf,
+    /// A file with the governor's signed token.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) token: Option<PathBuf>,
+    /// The governor, for whom this host vouches as a person.
+    #[arg(
+        long = "as",
+        value_name = "WHO",
+        conflicts_with = "token",
+        required_unless_present = "token"
+    )]
+    pub(crate) vouched: Option<String>,
+    /// A word for the record.
+    #[arg(long, default_value = "")]
+    pub(crate) note: String,
+    /// Decides at this time: milliseconds since 1970.
+    #[arg(long, value_name = "MS")]
+    pub(crate) now: Option<u64>,
 }
 
 #[derive(Debug, Args)]
@@ -389,8 +495,14 @@ impl Arguments {
     pub(crate) fn run(self, out: &mut Out) -> Result<ExitCode, Failure> {
         match self.command {
             Command::Route(args) => crate::route::run(&args, out),
-            Command::Verify(args) => crate::verify::run(&args.store, out),
             Command::Matrix(args) => crate::matrix::run(&args, out),
+            Command::Verify(args) => match (args.what, args.store) {
+                (Some(VerifyCommand::Bundle(args)), _) => crate::bundle::verify::run(&args, out),
+                (None, Some(store)) => crate::verify::run(&store, out),
+                (None, None) => Err(Failure::new("expected a store, or `bundle` and a file")),
+            },
+            Command::Bundle(args) => crate::bundle::run(&args, out),
+            Command::Forget(args) => crate::forget::run(&args, out),
             Command::Show(args) => crate::show::run(&args, out),
             Command::Audience(args) => crate::audience::run(&args, out),
             Command::Approve(args) => crate::approve::run(&args, out),

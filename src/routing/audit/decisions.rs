@@ -24,6 +24,8 @@ pub(super) enum About {
     Review,
     /// Taking this route back.
     Route(Digest),
+    /// Erasing what is kept of a subject.
+    Erasure,
 }
 
 impl About {
@@ -34,6 +36,7 @@ impl About {
             Matter::HoldRelease { to, .. } => Self::Release(*to),
             Matter::EscalationReview { .. } => Self::Review,
             Matter::Backtrack { route, .. } => Self::Route(route.digest()),
+            Matter::Erasure { .. } => Self::Erasure,
         }
     }
 }
@@ -46,6 +49,7 @@ impl core::fmt::Display for About {
             Self::Release(to) => write!(f, "leaving HOLD for {to}"),
             Self::Review => f.write_str("an escalation"),
             Self::Route(route) => write!(f, "taking route {} back", route.short()),
+            Self::Erasure => f.write_str("erasing payloads"),
         }
     }
 }
@@ -58,6 +62,7 @@ impl Encode for About {
             Self::Release(to) => out.u8(3).value(to),
             Self::Review => out.u8(4),
             Self::Route(route) => out.u8(5).digest(route),
+            Self::Erasure => out.u8(6),
         };
     }
 }
@@ -71,6 +76,7 @@ impl Decode for About {
             3 => Self::Release(input.value()?),
             4 => Self::Review,
             5 => Self::Route(input.digest()?),
+            6 => Self::Erasure,
             other => return Err(Reader::bad_tag("what a decision is about", other, offset)),
         })
     }
@@ -93,7 +99,8 @@ impl Auditor {
             Matter::Approval { requester, .. } => Some(requester.name()),
             Matter::PrivilegedExit { subject }
             | Matter::HoldRelease { subject, .. }
-            | Matter::EscalationReview { subject } => {
+            | Matter::EscalationReview { subject }
+            | Matter::Erasure { subject, .. } => {
                 if subject.name() != name {
                     let expected = alloc::format!("a decision on `{name}`");
                     scene.fault(Rule::Subject, expected, alloc::format!("one on `{subject}`"));

@@ -5,12 +5,13 @@ use alloc::boxed::Box;
 use crate::audience::any::{Entry, ReplayProblem};
 use crate::encode::{Decode, Encode};
 use crate::governance::GovernanceDecision;
-use crate::identity::SessionOpened;
+use crate::identity::{IdentityScore, SessionOpened};
 use crate::memory::FactRecord;
 use crate::routing::audit::memo::Memo;
 use crate::routing::desk::saved;
 use crate::routing::evidence::{EvidenceBlock, Outcome};
 use crate::routing::pins::PolicyPinned;
+use crate::ssot::conflict::ConflictDetected;
 use crate::ssot::matrix::{Rule, Scene};
 use crate::ssot::record::{Record, RecordKind, StreamKind};
 
@@ -27,6 +28,8 @@ pub(super) enum Body {
     Pinned(Box<PolicyPinned>),
     /// What a session's routes lead to.
     Saved,
+    /// How well a session fits its subject's earlier ones, or that a commit was halted.
+    Noted,
 }
 
 /// The kind of stream that records of a kind belong into: several for a session's opening.
@@ -37,8 +40,12 @@ pub(super) const fn belongs(kind: RecordKind, stream: StreamKind) -> bool {
         | RecordKind::TransitionRefused
         | RecordKind::ConstitutionalCheck => matches!(stream, StreamKind::Audience),
         RecordKind::SessionOpened => matches!(stream, StreamKind::Session | StreamKind::Subject),
-        RecordKind::SessionClosed => matches!(stream, StreamKind::Session),
-        RecordKind::EvidenceBlock | RecordKind::Outcome => matches!(stream, StreamKind::Routing),
+        RecordKind::SessionClosed | RecordKind::IdentityScored => {
+            matches!(stream, StreamKind::Session)
+        }
+        RecordKind::EvidenceBlock | RecordKind::Outcome | RecordKind::ConflictDetected => {
+            matches!(stream, StreamKind::Routing)
+        }
         RecordKind::Fact => matches!(stream, StreamKind::Memory),
         RecordKind::GovernanceDecision => matches!(stream, StreamKind::Governance),
         RecordKind::PolicyPinned => matches!(stream, StreamKind::Policy),
@@ -89,6 +96,14 @@ pub(super) fn read(record: &Record, scene: &mut Scene<'_, Memo>) -> Option<Body>
         RecordKind::Fact => Body::Fact(value(record, scene)?),
         RecordKind::GovernanceDecision => Body::Decision(value(record, scene)?),
         RecordKind::PolicyPinned => Body::Pinned(value(record, scene)?),
+        RecordKind::IdentityScored => {
+            value::<IdentityScore>(record, scene)?;
+            Body::Noted
+        }
+        RecordKind::ConflictDetected => {
+            value::<ConflictDetected>(record, scene)?;
+            Body::Noted
+        }
     };
     Some(body)
 }

@@ -2,6 +2,7 @@
 
 use alloc::string::ToString as _;
 
+use crate::commitment::{Salt, from_kept};
 use crate::digest::Digest;
 use crate::encode::{DecodeError, Reader};
 use crate::governance::GovernanceToken;
@@ -9,7 +10,7 @@ use crate::id::LayerId;
 use crate::intent::{
     Catalogue, Intent, IntentError, Malformed, Objective, Request, RoutingId, Submission,
 };
-use crate::routing::evidence::{EVIDENCE_VERSION, EvidenceBlock, StepResult};
+use crate::routing::evidence::{EVIDENCE_VERSION, EvidenceBlock, SALTED_VERSION, StepResult};
 use crate::ssot::record::Record;
 use crate::time::Timestamp;
 use crate::verdict::{Consensus, Reason, ReasonCode, SafetyFlags, Verdict};
@@ -20,6 +21,8 @@ pub(super) struct Peek {
     pub(super) timestamp: Timestamp,
     pub(super) intent: Digest,
     pub(super) objective: Option<Digest>,
+    /// Whether the two are salted commitments.
+    pub(super) salted: bool,
     /// The tag of its token, zeros where it has none.
     pub(super) tag: Digest,
     pub(super) minted: bool,
@@ -29,9 +32,10 @@ impl Peek {
     pub(super) fn of(body: &[u8]) -> Result<Self, DecodeError> {
         let mut input = Reader::new(body);
         let version = input.u8()?;
-        if version != EVIDENCE_VERSION {
-            return Err(Reader::bad_tag("evidence version 1", version, 0));
+        if !matches!(version, EVIDENCE_VERSION | SALTED_VERSION) {
+            return Err(Reader::bad_tag("evidence version 1 or 2", version, 0));
         }
+        let salted = version == SALTED_VERSION;
         let (verdict, timestamp) = (input.value()?, input.value()?);
         let _routing_id: Option<RoutingId> = input.option()?;
         let (intent, objective) = (input.digest()?, input.option()?);
@@ -39,7 +43,7 @@ impl Peek {
         let _votes: Consensus = input.value()?;
         let token: Option<GovernanceToken> = input.option()?;
         let (tag, minted) = (token.map_or(Digest::ZERO, |token| token.tag()), token.is_some());
-        Ok(Self { verdict, timestamp, intent, objective, tag, minted })
+        Ok(Self { verdict, timestamp, intent, objective, salted, tag, minted })
     }
 
     /// Whether the route waits for somebody.
@@ -60,25 +64,47 @@ impl Peek {
     }
 }
 
+/// What is kept of an intent and of its objective, without their salts, which stand apart.
+fn plain<'k>(
+    intent: &'k [u8],
+    objective: &'k [u8],
+    salted: bool,
+) -> (&'k [u8], &'k str, Option<(Salt, Salt)>) {
+    let both = from_kept(intent).zip(from_kept(objective)).filter(|_| salted);
+    let (intent, objective, salts) = match both {
+        Some(((first, intent), (second, objective))) => (intent, objective, Some((first, second))),
+        None => (intent, objective, None),
+    };
+    // Bytes that are no text have another hash than any text: the evidence says so.
+    (intent, core::str::from_utf8(objective).unwrap_or_default(), salts)
+}
+
 /// The intent that these bytes are, in the words of this objective; `None` when another
 /// catalogue checked it.
 pub(super) fn submission(
     catalogue: &Catalogue,
     intent: &[u8],
     objective: &[u8],
+    salted: bool,
 ) -> Result<Option<Submission>, IntentError> {
-    // Bytes that are no text have another hash than any text: the evidence says so.
-    let text = core::str::from_utf8(objective).unwrap_or_default();
+    let (intent, text, salts) = plain(intent, objective, salted);
     match Intent::from_canonical(intent, catalogue, Objective::new(text)) {
-        Ok(intent) => Ok(Some(intent.into())),
+        Ok(intent) => Ok(Some(match salts {
+            Some((first, second)) => intent.salted_with(first, second).into(),
+            None => intent.into(),
+        })),
         Err(IntentError::Catalogue { .. }) => Ok(None),
         Err(error) => Err(error),
     }
 }
 
 /// The request that an intent was made of, whatever catalogue checked it.
-pub(super) fn request(intent: &[u8], objective: &[u8]) -> Result<Request, IntentError> {
-    let text = core::str::from_utf8(objective).unwrap_or_default();
+pub(super) fn request(
+    intent: &[u8],
+    objective: &[u8],
+    salted: bool,
+) -> Result<Request, IntentError> {
+    let (intent, text, _) = plain(intent, objective, salted);
     Request::from_canonical(intent, Objective::new(text)).map(|(request, _)| request)
 }
 

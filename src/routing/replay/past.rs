@@ -137,6 +137,8 @@ impl<P: Default + Clone> Past<P> {
             since: self.since,
             torn: false,
             doubt: None,
+            key: None,
+            key_is_new: false,
         });
         take_decisions(&self.decisions, &mut live);
         live.decisions.retain(|(record, _)| !base.used.contains(record));

@@ -499,7 +499,7 @@ where
         let kept = |digest| self.store.payload(&digest).ok().flatten();
         let both = kept(block.intent).zip(kept(objective));
         let (intent, text) = both.ok_or(NotReplayable::Erased)?;
-        let asked = request(&intent, &text).map_err(|_| NotReplayable::Unknown)?;
+        let asked = request(&intent, &text, block.salted).map_err(|_| NotReplayable::Unknown)?;
         let (subject, session) = (asked.subject.clone(), asked.session.clone());
         Ok(match self.room.catalogue.intent(asked) {
             Ok(intent) => intent.into(),

@@ -352,7 +352,7 @@ impl<E: Engines, S: Store, C: Clock> Router<E, S, C> {
         ))
     }
 
-    fn govern(
+    pub(super) fn govern(
         &self,
         governor: &Session,
         subject: &SubjectId,

@@ -15,6 +15,8 @@ use crate::audience::any::AnyAudience;
 use crate::audience::causes::{DowngradeCause, HoldTrigger};
 use crate::audience::state::State;
 use crate::audience::table::Way;
+use crate::commitment::{SALT_LEN, Salts};
+use crate::digest::Digest;
 use crate::governance::{
     Authority, GovernanceDecision, GovernanceEngine as _, Matter, ReviewError, Sitting, TokenMint,
 };
@@ -93,12 +95,16 @@ impl<E: Engines, S: Store, C: Clock> Router<E, S, C> {
         desk: &mut Desk<Profile<E>>,
         submission: Submission,
         contested: Vec<ConflictDetected>,
+        salted: bool,
     ) -> Result<Again, RouterError> {
         let Desk { session, streams, pads, live } = desk;
         pads.contested = contested;
         let Some(live) = live else {
             return Err(RouterError::SessionUnknown { session: session.id().clone() });
         };
+        // Its salts were kept with it; that there is a key is all that is asked for here.
+        let key = || Salts::new([0; SALT_LEN]).key(session.subject(), &Digest::ZERO);
+        (live.key, live.key_is_new) = (salted.then(key), false);
         if let Some(open) = &live.open {
             return Err(RouterError::Parallel {
                 session: session.id().clone(),

@@ -8,6 +8,7 @@ use alloc::vec::Vec;
 use super::{FollowUp, Profile, Routed, Router, RouterError, contested, keep, moved};
 use crate::audience::permits::permits;
 use crate::audience::state::State;
+use crate::commitment::SubjectKey;
 use crate::digest::Digest;
 use crate::encode::{Encode as _, Writer};
 use crate::id::Subsystem;
@@ -97,14 +98,17 @@ impl<E: Engines, S: Store, C: Clock> Router<E, S, C> {
             now,
             wait_until: now.plus_millis(self.rules.decision_millis),
         };
-        let route =
-            match Route::receive(submission, &reception).identify(engines.identity(), session) {
-                Ok(route) => route,
-                Err(stop) => {
-                    *mandate = Mandate::of_identity(state, stop.reasons());
-                    return Err(stop.into());
-                }
-            };
+        let mut route = Route::receive(submission, &reception);
+        if live.key.is_some() {
+            route.mark_salted();
+        }
+        let route = match route.identify(engines.identity(), session) {
+            Ok(route) => route,
+            Err(stop) => {
+                *mandate = Mandate::of_identity(state, stop.reasons());
+                return Err(stop.into());
+            }
+        };
         let route = route.package(engines.intent(), self.rules.catalogue)?;
         let route = match route.model(engines.modeling(), &live.profile) {
             Ok(route) => route,
@@ -228,6 +232,11 @@ impl<E: Engines, S: Store, C: Clock> Router<E, S, C> {
         for draft in moving.drafts(Subsystem::Safety) {
             batch.push_draft(draft);
         }
+        if live.key_is_new
+            && let Some(key) = &live.key
+        {
+            batch.push_payload(SubjectKey::place(session.subject()), key.to_kept()[..].into());
+        }
         match result {
             Err(stop) => {
                 let follow_up = follow_up(&stop);
@@ -265,6 +274,7 @@ impl<E: Engines, S: Store, C: Clock> Router<E, S, C> {
                         return Err(RouterError::EvidenceNotRecorded(error));
                     }
                 };
+                live.key_is_new = false;
                 let moved = Self::arrived(live, moving, &receipt, before)?;
                 if !due {
                     live.own(self.engines.modeling(), &block, None);
@@ -297,6 +307,7 @@ impl<E: Engines, S: Store, C: Clock> Router<E, S, C> {
                         return Ok(Recorded::Moved(sealed.abandon().1));
                     }
                 };
+                live.key_is_new = false;
                 let moved = Self::arrived(live, moving, &receipt, before)?;
                 live.routing = receipt.head(&streams.routing).unwrap_or(live.routing);
                 Ok(Recorded::Due { sealed, receipt, moved })

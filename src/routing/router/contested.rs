@@ -107,7 +107,8 @@ fn touches(came: &Record, ours: &Draft, intent: Option<&Intent>) -> bool {
                 // What they allow is a move of the audience, which is a record of its own.
                 Matter::PrivilegedExit { .. }
                 | Matter::HoldRelease { .. }
-                | Matter::EscalationReview { .. } => false,
+                | Matter::EscalationReview { .. }
+                | Matter::Erasure { .. } => false,
             }
         }
         _ => true,

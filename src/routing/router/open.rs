@@ -17,6 +17,7 @@ use crate::audience::state::State;
 use crate::audience::states::AudienceState;
 use crate::audience::table::entry_tier;
 use crate::audience::typed::{Audience, Rejected, Transition};
+use crate::commitment::SubjectKey;
 use crate::digest::Digest;
 use crate::governance::{GovernanceDecision, GovernanceEngine, KernelInput};
 use crate::id::Subsystem;
@@ -30,7 +31,7 @@ use crate::routing::engines::Engines;
 use crate::safety::{PostureInput, SafetyEngine};
 use crate::ssot::record::{Draft, Head, Record, RecordKind, StreamId, StreamKind};
 use crate::ssot::snapshot::last_snapshot;
-use crate::ssot::store::{Batch, Store};
+use crate::ssot::store::{Batch, Store, StoreError};
 use crate::ssot::verify::{replay, replay_from};
 use crate::time::{Clock, Timestamp};
 use crate::verdict::{CapabilityTier, Consensus, SafetyFlags};
@@ -152,6 +153,7 @@ impl<E: Engines, S: Store, C: Clock> Router<E, S, C> {
         // What an earlier session's route has used is used up, whenever it is read.
         live.decisions.retain(|(record, _)| !used.contains(record));
         live.doubt = self.doubt(&streams)?;
+        self.load_key(session, &mut live)?;
         Ok(live)
     }
 
@@ -177,7 +179,26 @@ impl<E: Engines, S: Store, C: Clock> Router<E, S, C> {
             since: None,
             torn: false,
             doubt: None,
+            key: None,
+            key_is_new: false,
         }))
+    }
+
+    /// The key of the subject's salts: the one that is kept, or a new one where this router
+    /// draws them.
+    fn load_key(&self, session: &Session, live: &mut Live<Profile<E>>) -> Result<(), RouterError> {
+        let subject = session.subject();
+        if let Some(kept) = self.store().payload(&SubjectKey::place(subject))? {
+            let key = SubjectKey::from_kept(&kept).map_err(|error| {
+                let what = alloc::format!("the key of `{subject}` cannot be read: {error}");
+                RouterError::Store(StoreError::Damaged { what: what.into() })
+            })?;
+            live.key = Some(key);
+        } else if let Some(salts) = &self.salts {
+            live.key = Some(salts.key(subject, &live.erased()));
+            live.key_is_new = true;
+        }
+        Ok(())
     }
 
     /// A subject's audience and the time of its first record: from the last snapshot on.

@@ -27,7 +27,8 @@ where
             let together = next.iter().zip(front.index()..).take_while(|(record, index)| {
                 record.index() == *index && record.timestamp() == front.timestamp()
             });
-            let kinds = [RecordKind::SessionOpened, RecordKind::SessionOpened, RecordKind::IdentityScored];
+            let kinds =
+                [RecordKind::SessionOpened, RecordKind::SessionOpened, RecordKind::IdentityScored];
             together.zip(kinds).take_while(|((record, _), kind)| record.kind() == *kind).count()
         };
         let opened: SessionOpened = match front.read() {

@@ -108,12 +108,7 @@ where
     }
 
     /// Seats a session that was opened.
-    fn seat(
-        &mut self,
-        it: &mut Subject<Kept<E>>,
-        record: &Record,
-        version: Option<usize>,
-    ) {
+    fn seat(&mut self, it: &mut Subject<Kept<E>>, record: &Record, version: Option<usize>) {
         let (Ok(opened), Some(version)) = (record.read::<SessionOpened>(), version) else { return };
         let order = self.plan.nearest(version);
         let known = order.into_iter().find(|&version| {

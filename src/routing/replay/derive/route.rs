@@ -57,7 +57,8 @@ where
         // What came between is what another writer did: it is taken as it was recorded.
         let contested: Vec<ConflictDetected> = {
             let next = self.tape.next().borrow();
-            let before = next.iter().take(place).filter(|r| r.kind() == RecordKind::ConflictDetected);
+            let before =
+                next.iter().take(place).filter(|r| r.kind() == RecordKind::ConflictDetected);
             before.filter_map(|record| record.read().ok()).collect()
         };
         let peek = match Peek::of(record.body()) {
@@ -102,7 +103,12 @@ where
             if let Some(session) = &mut other {
                 core::mem::swap(&mut sitting.desk.session, session);
             }
-            let routed = room.router.route_again(&mut sitting.desk, submission, contested.clone());
+            let routed = room.router.route_again(
+                &mut sitting.desk,
+                submission,
+                contested.clone(),
+                peek.salted,
+            );
             match routed {
                 Ok(again) => {
                     if peek.minted && !secret {
@@ -172,13 +178,13 @@ where
         let order = self.plan.nearest(version);
         for version in order {
             let Some(room) = self.room(version) else { continue };
-            match submission(&room.catalogue, &intent, &text) {
+            match submission(&room.catalogue, &intent, &text, peek.salted) {
                 Ok(Some(submission)) => return Ok(submission),
                 // It was checked by another catalogue.
                 Ok(None) => {}
                 Err(error) => {
                     let digest = crate::digest::Domain::Intent.hash(&intent);
-                    if digest == peek.intent {
+                    if peek.salted || digest == peek.intent {
                         return Err(Err(Told::new("intent", "one the catalogue accepts", error)));
                     }
                     return Err(Err(Told::new("intent payload", peek.intent, digest)));
