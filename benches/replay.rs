@@ -116,7 +116,7 @@ fn main() {
         routing * 100 / replaying.max(1)
     );
     #[cfg(feature = "redb")]
-    memory::table(if tried { &[50, 100] } else { &[50_000, 500_000] });
+    memory::table(if tried { &[50, 100] } else { &[5_000, 50_000] });
 }
 
 /// How much memory a replay of a log in a file takes, in a process of its own.

@@ -110,6 +110,37 @@ fn a_long_session_leaves_snapshots_that_are_derived_again() {
     assert_eq!(report.kinds[&RecordKind::Snapshot].same, 2, "{report:#?}");
 }
 
+/// Salts are kept with what they hide: what is erased later is replayed until then.
+#[test]
+fn salted_evidence_is_derived_again() {
+    use prospera::routing::Router;
+    use prospera::testing::world::{BEGIN, SharedClock, request, session};
+    let setup = Setup::sample().unwrap();
+    let identity = setup.identity.clone();
+    let (engines, rules, catalogue) = setup.into_parts().unwrap();
+    let (store, clock) = (prospera::ssot::memory::MemoryStore::new(), SharedClock::new(BEGIN));
+    let operator = "operator".parse().unwrap();
+    let router = Router::new(engines, rules, &store, clock, operator).unwrap();
+    let router = router.salted(prospera::commitment::Salts::new([3; 32]));
+    let alice = session(&identity, "alice", "s-1", None, BEGIN).unwrap();
+    let mut desk = router.open(alice).unwrap();
+    for (kind, name) in [("note.read", "name"), ("note.write", "name"), ("payment.send", "to")] {
+        let intent = catalogue.intent(request(kind, &[(name, "x".into())]).unwrap()).unwrap();
+        let routed = router.route(&mut desk, intent.into()).unwrap();
+        assert!(routed.evidence.salted);
+    }
+    let odd = prospera::intent::Malformed {
+        digest: prospera::digest::Domain::Malformed.hash(b"odd"),
+        subject: None,
+        session: None,
+        reason: prospera::verdict::Reason::new(prospera::verdict::ReasonCode::IntentMalformed),
+    };
+    let _routed = router.route(&mut desk, odd.into()).unwrap();
+    let report = replayed(&store, 2);
+    assert!(report.is_same(), "{report:#?}");
+    assert_eq!(report.routes().same, 4);
+}
+
 #[test]
 fn an_empty_log_is_the_same() {
     let report = replayed(&prospera::ssot::memory::MemoryStore::new(), 2);
