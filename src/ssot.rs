@@ -6,7 +6,7 @@
 //!   `std`): the rules for those of others
 //! - [`merkle`]: the tree over the log, its root and its proofs
 //! - `note`, `checkpoint` (feature `notes`): what a log signs, whose word is taken for it, and
-//!   what a log can be caught at
+//!   what a log can be caught at; `tiles` (and `std`): a log as files for any web server
 //! - [`ledger`]: receipts; [`verify`]: the whole log, or one stream, checked
 
 #[cfg(feature = "notes")]
@@ -28,4 +28,6 @@ pub mod record;
 #[cfg(feature = "redb")]
 pub mod redb;
 pub mod store;
+#[cfg(all(feature = "std", feature = "notes"))]
+pub mod tiles;
 pub mod verify;

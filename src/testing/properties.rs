@@ -31,6 +31,8 @@ use crate::verdict::{Reason, Vote};
 pub use bytes::{FileKind, files_load_soundly, json_agrees, routes_from_bytes};
 pub use log::{Mutation, mutations_are_found};
 pub use many::{many_from_bytes, many_is_one_by_one};
+#[cfg(feature = "notes")]
+pub use note::{NoteProbe, altered_notes_do_not_verify, note_bytes};
 pub use route::{Step, route_is_sound, routes_are_sound, script_is_sound};
 #[cfg(feature = "jwt")]
 pub use token::{TokenProbe, tokens_expire};
@@ -39,6 +41,8 @@ pub use token::{TokenProbe, tokens_expire};
 mod bytes;
 mod log;
 mod many;
+#[cfg(feature = "notes")]
+mod note;
 mod route;
 #[cfg(feature = "jwt")]
 mod token;

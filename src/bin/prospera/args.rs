@@ -44,6 +44,9 @@ enum Command {
         /// The folder; it must be empty or not exist.
         folder: PathBuf,
     },
+    /// Signs the log, publishes it, verifies what was published.
+    #[command(subcommand)]
+    Log(crate::log::LogCommand),
     /// Checks a Routing Table.
     #[command(subcommand)]
     Table(TableCommand),
@@ -233,6 +236,7 @@ impl Arguments {
             Command::Approve(args) => crate::approve::run(&args, out),
             Command::Settle(args) => crate::settle::run(&args, out),
             Command::Export { store, folder } => crate::export::run(&store, &folder, out),
+            Command::Log(command) => command.run(out),
             Command::Table(TableCommand::Check { file }) => crate::check::table(&file, out),
             Command::Policy(PolicyCommand::Check { folder }) => crate::check::policy(&folder, out),
             Command::Init { folder } => crate::init::run(&folder, out),

@@ -13,6 +13,7 @@ mod check;
 mod export;
 mod failure;
 mod init;
+mod log;
 mod out;
 mod records;
 mod route;
