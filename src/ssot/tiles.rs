@@ -26,6 +26,8 @@
 //! INVARIANT (published last): a checkpoint is in its place only after all that it needs is
 //! in theirs, on the disk, so that a writer that is stopped at any point leaves a sound
 //! folder.
+//!
+//! Requirements: PLAN-8.1, IRM-6.10.
 
 use std::io;
 use std::path::{Path, PathBuf};

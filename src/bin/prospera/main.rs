@@ -19,6 +19,7 @@ mod forget;
 mod identity;
 mod init;
 mod matrix;
+mod log;
 mod out;
 mod records;
 mod route;

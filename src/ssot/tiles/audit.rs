@@ -316,7 +316,7 @@ impl Audit<'_> {
             }
         }
         if records.next(&mut bytes)? != Found::End {
-            return Err(self.case().name(end, Some(&bytes))?.into());
+            return Err(self.case().name_more(end, &bytes)?.into());
         }
         Ok(())
     }
