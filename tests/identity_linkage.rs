@@ -21,7 +21,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use prospera::fixed::{Probability, Weight};
-use prospera::identity::linkage::em::{EmError, NOTHING, Patterns, Settings, fit, weight_of, weights};
+use prospera::identity::linkage::em::{
+    EmError, NOTHING, Patterns, Settings, fit, weight_of, weights,
+};
 use serde_json::Value;
 
 const VECTORS: &str = include_str!("vectors/linkage.json");

@@ -330,8 +330,8 @@ impl Decode for Profile {
         for _ in 0..input.count(8)? {
             let (pair, count) = ((input.u16()?, input.u16()?), input.u32()?);
             let after = profile.pairs.last_key_value().is_none_or(|(last, _)| *last < pair);
-            let known = distinct.binary_search(&pair.0).is_ok()
-                && distinct.binary_search(&pair.1).is_ok();
+            let known =
+                distinct.binary_search(&pair.0).is_ok() && distinct.binary_search(&pair.1).is_ok();
             if !after || !known || count == 0 || profile.pairs.len() >= MAX_PAIRS {
                 return Err(input.invalid("at most 4096 pairs of known kinds in order"));
             }

@@ -191,13 +191,13 @@ impl RouterSettings {
             };
             if let Some(days) = found.payload_days {
                 let tightened = settings.classes.clone().with_payload_days(class, *days.get_ref());
-                settings.classes = tightened
-                    .map_err(|error| wrong(days.span(), at("payload_days", &error)))?;
+                settings.classes =
+                    tightened.map_err(|error| wrong(days.span(), at("payload_days", &error)))?;
             }
             if let Some(shown) = found.sensitivity {
                 let tightened = settings.classes.clone().with_sensitivity(class, *shown.get_ref());
-                settings.classes = tightened
-                    .map_err(|error| wrong(shown.span(), at("sensitivity", &error)))?;
+                settings.classes =
+                    tightened.map_err(|error| wrong(shown.span(), at("sensitivity", &error)))?;
             }
         }
         Ok(settings)

@@ -176,11 +176,7 @@ pub(super) struct Named {
 }
 
 /// Appends what a record names.
-pub(super) fn names(
-    index: u64,
-    bytes: &[u8],
-    named: &mut Vec<Named>,
-) -> Result<(), PayloadError> {
+pub(super) fn names(index: u64, bytes: &[u8], named: &mut Vec<Named>) -> Result<(), PayloadError> {
     let unread = |source| PayloadError::Body { index, source };
     let Some(view) = RecordView::of(bytes).filter(|view| view.stream().is_some()) else {
         return Record::decode_sealed(bytes).map(drop).map_err(unread);

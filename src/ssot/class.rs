@@ -428,7 +428,10 @@ mod tests {
         let before = Timestamp::from_millis(90 * DAY_MILLIS - 1);
         assert!(!rules.is_expired(StateClass::Execution, day(0), before));
         assert!(rules.is_expired(StateClass::Execution, day(0), day(90)));
-        assert!(!rules.is_expired(StateClass::Execution, day(90), day(0)), "a clock that went back");
+        assert!(
+            !rules.is_expired(StateClass::Execution, day(90), day(0)),
+            "a clock that went back"
+        );
         assert!(!rules.is_expired(StateClass::Routing, day(0), day(9999)), "it has no payloads");
         assert!(!rules.is_cold(RecordKind::Outcome, day(1), day(30)));
         assert!(rules.is_cold(RecordKind::Outcome, day(1), day(31)));

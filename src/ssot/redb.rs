@@ -799,6 +799,4 @@ fn backend(
 }
 
 #[cfg(test)]
-mod power;
-#[cfg(test)]
 mod tests;

@@ -51,9 +51,10 @@ impl Patterns {
     /// number of fields, a level that its field lacks, or the pairs are too many.
     pub fn add(&mut self, pattern: &[u8], times: u64) -> bool {
         let fits = pattern.len() == self.levels.len()
-            && pattern.iter().zip(&self.levels).all(|(level, levels)| {
-                *level == NOTHING || usize::from(*level) < *levels
-            });
+            && pattern
+                .iter()
+                .zip(&self.levels)
+                .all(|(level, levels)| *level == NOTHING || usize::from(*level) < *levels);
         let pairs = self.pairs.saturating_add(times);
         if !fits || pairs > LINKAGE_PAIRS {
             return false;
@@ -208,11 +209,7 @@ pub enum EmError {
 ///
 /// # Errors
 /// [`EmError`].
-pub fn fit(
-    pairs: &Patterns,
-    u: &[Vec<Probability>],
-    settings: &Settings,
-) -> Result<Fit, EmError> {
+pub fn fit(pairs: &Patterns, u: &[Vec<Probability>], settings: &Settings) -> Result<Fit, EmError> {
     let expected = pairs.levels.len();
     if pairs.pairs == 0 {
         return Err(EmError::NoPairs);

@@ -223,9 +223,5 @@ fn lifetimes(now: &Claims, before: &Claims) -> u8 {
     let of = |claims: &Claims| u128::from(claims.expires_at.since(claims.issued_at));
     let (now, before) = (of(now), of(before));
     let (short, long) = (now.min(before), now.max(before));
-    if long * 10 <= short * 11 {
-        0
-    } else {
-        1 + u8::from(long > short * 2)
-    }
+    if long * 10 <= short * 11 { 0 } else { 1 + u8::from(long > short * 2) }
 }

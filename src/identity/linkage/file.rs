@@ -70,7 +70,10 @@ impl Linkage {
             let terms = match rest {
                 None if shares.is_empty() => None,
                 None => {
-                    return Err(wrong(format!("expected `rest` beside the shares of `{}`", field.name())));
+                    return Err(wrong(format!(
+                        "expected `rest` beside the shares of `{}`",
+                        field.name()
+                    )));
                 }
                 Some(rest) => {
                     let shares = shares.into_iter().map(|(v, s)| Ok((v, probability(s)?)));
@@ -133,11 +136,11 @@ impl Linkage {
         for model in &rules.fields {
             let name = model.field.name();
             let _ = writeln!(out, "\n# {}", model.field.levels().join(", "));
-            let weights = (0..model.m.len()).map(|level| {
-                model.weight(u8::try_from(level).unwrap_or(u8::MAX)).to_string()
-            });
+            let weights = (0..model.m.len())
+                .map(|level| model.weight(u8::try_from(level).unwrap_or(u8::MAX)).to_string());
             let _ = writeln!(out, "# bits: {}", weights.collect::<Vec<_>>().join(", "));
-            let _ = writeln!(out, "[field.{name}]\nm = [{}]\nu = [{}]", list(&model.m), list(&model.u));
+            let _ =
+                writeln!(out, "[field.{name}]\nm = [{}]\nu = [{}]", list(&model.m), list(&model.u));
             let Some(terms) = &model.terms else { continue };
             let _ = writeln!(out, "rest = {}", terms.rest.units());
             if !terms.shares.is_empty() {

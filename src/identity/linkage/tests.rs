@@ -76,10 +76,7 @@ fn model() -> LinkageBuilder {
                 field: Field::Device,
                 m: percent(&[90, 9, 1]),
                 u: percent(&[2, 88, 10]),
-                terms: Some(Terms {
-                    shares: kiosk.into(),
-                    rest: Probability::from_parts(1, 1000),
-                }),
+                terms: Some(Terms { shares: kiosk.into(), rest: Probability::from_parts(1, 1000) }),
             },
         ],
     }
@@ -346,9 +343,8 @@ fn a_model_is_estimated_from_sessions() {
     assert_eq!(again.linkage, estimate.linkage);
     let other = people(8, 4).finish(name("1")).unwrap();
     assert_ne!(other.linkage.digest(), estimate.linkage.digest());
-    let earlier: Vec<_> = (0..3)
-        .map(|n| session(&format!("s-{n}"), "p-1", "phone-1", "AS1/1", 9))
-        .collect();
+    let earlier: Vec<_> =
+        (0..3).map(|n| session(&format!("s-{n}"), "p-1", "phone-1", "AS1/1", 9)).collect();
     let own = session("s-4", "p-1", "phone-1", "AS1/mobile", 10);
     let thief = session("s-5", "p-1", "elsewhere", "AS9/9", 22);
     assert_eq!(estimate.linkage.score(&own, &earlier).standing(), Standing::Consistent);

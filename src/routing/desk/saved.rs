@@ -86,7 +86,10 @@ pub(in crate::routing) struct Saved<P> {
 impl<P> Saved<P> {
     /// Reads a snapshot's body. `None` when it was counted by other rules than the engine
     /// has now: the state is then made from all routes.
-    pub(in crate::routing) fn read<M>(modeling: &M, body: &[u8]) -> Result<Option<Self>, DecodeError>
+    pub(in crate::routing) fn read<M>(
+        modeling: &M,
+        body: &[u8],
+    ) -> Result<Option<Self>, DecodeError>
     where
         M: ModelingEngine<Profile = P> + ?Sized,
     {

@@ -318,8 +318,8 @@ impl<E: Engines, S: Store, C: Clock> Router<E, S, C> {
         live.own(self.engines.modeling(), block, Some(outcome));
         if due {
             if let Some(draft) = self.snapshot(streams, live) {
-                        batch.push_draft(draft);
-                    }
+                batch.push_draft(draft);
+            }
         }
         let receipt = (self.ledger.commit(&*batch))
             .map_err(|source| RouterError::OutcomeNotRecorded { evidence, source })?;

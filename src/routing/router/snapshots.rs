@@ -134,7 +134,9 @@ impl<E: Engines, S: Store, C: Clock> Router<E, S, C> {
         while let Some(step) = walk.step()? {
             match (step, &mut live) {
                 (Step::Route(route), Some((live, decisions))) => {
-                    decisions.used.extend(route.block.approval.iter().chain(&route.block.backtrack));
+                    decisions
+                        .used
+                        .extend(route.block.approval.iter().chain(&route.block.backtrack));
                     live.own_route(modeling, route);
                 }
                 (Step::Route(_), None) => {}

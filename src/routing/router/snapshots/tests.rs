@@ -9,6 +9,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::id::Subsystem;
+use crate::intent::{Objective, Submission};
 use crate::limits::SNAPSHOT_RECORDS;
 use crate::routing::desk::Desk;
 use crate::routing::{FollowUp, Router};
@@ -16,7 +17,6 @@ use crate::ssot::memory::MemoryStore;
 use crate::ssot::record::Draft;
 use crate::ssot::store::Batch;
 use crate::ssot::verify::verify;
-use crate::intent::{Objective, Submission};
 use crate::testing::world::{BEGIN, DefaultEngines, Setup, SharedClock, World, WorldDesk, request};
 
 const SUBJECT: &str = "alice";
@@ -138,7 +138,9 @@ fn a_snapshot_that_lies_is_named() {
     // One more effect than there was: the count stands in front of the times.
     let lying = rewritten(store, |record| {
         let saved = Saved::read(world.router.engines().modeling(), record.body());
-        let (true, Ok(Some(saved))) = (record.kind() == RecordKind::Snapshot, saved) else { return None };
+        let (true, Ok(Some(saved))) = (record.kind() == RecordKind::Snapshot, saved) else {
+            return None;
+        };
         let mut live = world.router.fresh(&SUBJECT.parse().unwrap()).unwrap();
         saved.into_live(&mut live, true);
         live.record.good += 1;
@@ -163,12 +165,16 @@ fn a_snapshot_out_of_its_place_is_named() {
         let copy = rewritten(store, |_| None);
         let mut head = copy.head(&stream).unwrap();
         while head.length() < SNAPSHOT_RECORDS + 1 {
-            let draft = Draft::new(stream.clone(), RecordKind::Snapshot, Subsystem::Routing, Vec::new());
+            let draft =
+                Draft::new(stream.clone(), RecordKind::Snapshot, Subsystem::Routing, Vec::new());
             let batch = Batch::new(BEGIN).expect(stream.clone(), head).append(draft);
             head = copy.append(&batch).unwrap().records[0].head();
         }
         let found = router_over(copy).check_snapshots();
-        assert!(matches!(found, Err(SnapshotError::Slot { .. } | SnapshotError::Log(_))), "{found:?}");
+        assert!(
+            matches!(found, Err(SnapshotError::Slot { .. } | SnapshotError::Log(_))),
+            "{found:?}"
+        );
     }
 }
 
