@@ -1,6 +1,6 @@
 //! The verifier: every check, from the signature down to the last field.
 
-use alloc::string::ToString as _;
+use alloc::string::ToString;
 use alloc::vec::Vec;
 
 use super::check::{audience, place, read, routing_id, verdict};
