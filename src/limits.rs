@@ -44,6 +44,9 @@
 //! | [`SEGMENT_BLOCK_BYTES`] | bytes of a block's records and payloads | the block closes | as [`SEGMENT_BLOCK_RECORDS`] |
 //! | [`SNAPSHOT_BYTES`] | bytes of a snapshot's state | none is written, the one before counts | half a record; usually a hundredth of it |
 //! | [`PROFILE_COUNTED`] | sum of counts in a profile that is read | refused | what stays within 32 bits, counted on |
+//! | [`MATRIX_STATE_BYTES`] | bytes of a saved state of the integrity matrix | refused unread | some 250 bytes for each of four million streams |
+//! | [`MATRIX_OPEN`] | open questions, and unused decisions, of one subject | the oldest is let go; what rests on it is not checked | months of them; some 100 KB |
+//! | [`HOLDER_BYTES`] | bytes of the note beside a store | the rest is not read | four short lines, written by whoever holds the store |
 //! | [`NOTE_BYTES`] | bytes of a signed note | refused unread | 64 post-quantum signatures of 5 kB |
 //! | [`NOTE_SIGNATURES`] | signatures on a note | refused | four times what C2SP asks readers to take |
 //! | [`KEY_BYTES`] | bytes of a key's text | refused | an ML-DSA-44 key has 1.8 kB |
@@ -74,6 +77,8 @@
 
 /// Longest name (subject, session, kind, rule, module …) in bytes.
 pub const NAME_BYTES: usize = 200;
+/// Longest note beside a store that says who holds it, in bytes.
+pub const HOLDER_BYTES: usize = 1024;
 /// Largest submission in bytes.
 pub const SUBMISSION_BYTES: usize = 1 << 20;
 /// Deepest nesting of a value.
@@ -158,6 +163,11 @@ pub const SEGMENT_BLOCK_BYTES: usize = 1 << 20;
 pub const SNAPSHOT_BYTES: usize = RECORD_BYTES / 2;
 /// Largest sum of counts in a profile that is read from bytes.
 pub const PROFILE_COUNTED: u32 = 1 << 28;
+/// Largest saved state of the integrity matrix, in bytes.
+pub const MATRIX_STATE_BYTES: usize = 1 << 30;
+/// Most open questions, and most unused decisions, that the integrity matrix remembers of
+/// one subject.
+pub const MATRIX_OPEN: usize = 1024;
 /// Largest signed note in bytes.
 pub const NOTE_BYTES: usize = 1 << 19;
 /// Most signatures on one note.

@@ -21,6 +21,7 @@ pub use router::{
 pub use stop::Stop;
 pub use table::RoutingTable;
 
+pub mod audit;
 pub mod desk;
 pub mod engines;
 pub mod evidence;

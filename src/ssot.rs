@@ -11,6 +11,7 @@
 //!   what a log can be caught at
 //! - [`conflict`]: what came between a decision and its commit, and whether it matters
 //! - [`ledger`]: receipts; [`verify`]: the whole log, or one stream, checked
+//! - [`matrix`]: the SSOT Integrity Matrix: every stream by every check
 
 #[cfg(feature = "notes")]
 pub mod checkpoint;
@@ -23,6 +24,7 @@ pub mod export;
 pub mod ledger;
 #[cfg(feature = "std")]
 mod log;
+pub mod matrix;
 #[cfg(feature = "std")]
 pub mod memory;
 pub mod merkle;

@@ -203,7 +203,13 @@ fn a_second_process_is_told_that_the_store_is_in_use() {
     }
     for open in [RedbStore::create, RedbStore::open, RedbStore::open_read_only] {
         match open(path.clone()) {
-            Err(StoreError::InUse { place }) => assert_eq!(*place, *path.display().to_string()),
+            Err(StoreError::InUse { place, holder }) => {
+                assert_eq!(*place, *path.display().to_string());
+                // The very process that holds it, and since when: some moment of this minute.
+                let holder = holder.unwrap();
+                let process = format!("process {}, since 20", child.id());
+                assert!(holder.contains("ssot_kill") && holder.contains(&process), "{holder}");
+            }
             other => panic!("expected it to be in use, found {other:?}"),
         }
     }
@@ -211,9 +217,36 @@ fn a_second_process_is_told_that_the_store_is_in_use() {
     child.wait().unwrap();
     // A reader cannot repair what the writer left behind, and says so.
     match RedbStore::open_read_only(&path) {
-        Err(StoreError::Damaged { what }) => assert!(what.contains("open it for writing")),
+        Err(error @ StoreError::NotClosed { .. }) => {
+            assert!(error.to_string().contains("open it for writing"));
+        }
         other => panic!("expected it to need a repair, found {other:?}"),
     }
+    // The note of the killed process is still there, and names nobody: who holds the store
+    // now is a reader, then this process.
+    let note = folder.path().join("log.redb.holder");
+    let left = std::fs::read_to_string(&note).unwrap();
+    assert!(left.contains(&format!("process {}\n", child.id())), "{left}");
+    let killed = format!("process {}", child.id());
+    let store = RedbStore::open(&path).unwrap();
+    let Err(StoreError::InUse { holder, .. }) = RedbStore::open(&path) else {
+        panic!("two writers");
+    };
+    assert!(holder.unwrap().starts_with("this very process"));
+    drop(store);
+    assert!(!note.exists(), "closed: nobody holds it");
+    std::fs::write(&note, &left).unwrap();
+    let reader = RedbStore::open_read_only(&path).unwrap();
+    let Err(StoreError::InUse { holder, .. }) = RedbStore::open(&path) else {
+        panic!("a writer beside a reader");
+    };
+    let holder = holder.unwrap_or_default();
+    assert!(!holder.contains(&killed), "a stale note was believed: {holder}");
+    if cfg!(target_os = "linux") {
+        let own = format!("process {}", std::process::id());
+        assert!(holder.contains("a reader") && holder.contains(&own), "{holder}");
+    }
+    drop(reader);
     let store = RedbStore::open(&path).unwrap();
     assert!(verify(&store, |_| {}).unwrap().records > 0);
     assert_eq!(store.head(&stream("nobody")).unwrap(), Head::EMPTY);

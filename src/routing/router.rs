@@ -264,7 +264,7 @@ fn names(names: &[Name]) -> alloc::string::String {
 const ATTEMPTS: u32 = 8;
 
 /// The name of the stream on which policy sets are pinned.
-const POLICY: &str = "policy";
+pub(super) const POLICY: &str = "policy";
 
 impl<E: Engines, S: Store, C: Clock> Router<E, S, C> {
     /// A router under the policy set in force. On an empty log the set is pinned as

@@ -203,6 +203,12 @@ impl Log {
         })
     }
 
+    /// The payloads, in no order.
+    #[cfg(feature = "redb")]
+    pub(super) fn payloads(&self) -> impl Iterator<Item = (&Digest, &Arc<[u8]>)> {
+        self.payloads.iter()
+    }
+
     /// The payloads in the order of their digests.
     #[cfg(feature = "redb")]
     pub(super) fn sorted_payloads(&self) -> Vec<(&Digest, &Arc<[u8]>)> {

@@ -293,7 +293,9 @@ impl Note {
                     continue;
                 }
                 known = true;
-                let Some(time) = key.verify(&self.text, &signature.bytes) else { continue };
+                let Some(key::SignedAt(time)) = key.verify(&self.text, &signature.bytes) else {
+                    continue;
+                };
                 good = true;
                 if !verified.iter().any(|one| one.key == place) {
                     verified.push(Verified { key: place, time });

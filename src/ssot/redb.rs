@@ -26,9 +26,36 @@
 //! redb takes an exclusive lock of the operating system on the whole file for as long as
 //! the store is open for writing, and a shared one when it is opened read-only: a
 //! writer keeps out everybody, readers keep out writers. The second to come learns
-//! [`StoreError::InUse`]. The lock goes with the process, whichever way that ends. On
+//! [`StoreError::InUse`], with who holds the store: a writer leaves a note beside it
+//! (`.holder`), which counts only while its own lock is held, so that one left by a process
+//! that was killed names nobody. The locks go with the process, whichever way that ends. On
 //! file systems without locks (some network ones) opening fails or nothing is kept
 //! out: keep the file on a local disk.
+//!
+//! # Reading while it is written
+//! An auditor in another process reads a **backup**, which the writer makes while it goes
+//! on ([`RedbStore::backup_to`]), by itself or for a [`Publisher`](publish::Publisher) that
+//! makes one now and then and whenever somebody asks for one. A backup is a closed store as
+//! of one moment: it opens read-only, verifies, exports, and its records are a prefix of the
+//! log's.
+//!
+//! redb 4.5 has a mode in which one process writes and others read the same file
+//! (`ConcurrencyMode::SingleWriter`). It is not used here, for these reasons:
+//!
+//! - It is weeks old, and its locks and those of redb 4.3 and 4.4 do not see each other: with
+//!   one old program among the readers, nothing keeps pages that are read from being
+//!   written anew.
+//! - What a reader of the tables sees lacks what only the journal has, by default up to 64
+//!   MiB and, in a log that rests, for as long as it rests. A backup has everything that was
+//!   acknowledged when it was begun.
+//! - As long as a reader's transaction lasts, no page that it may still read is used again:
+//!   an auditor who stands still lets the writer's file grow, and keeps it from being
+//!   compacted. A backup can be read for days, carried away, and checked where the
+//!   service cannot reach.
+//! - A reader needs the right to lock the live file, and so to stop its next writer.
+//!
+//! What it costs: the file is written once more. Who needs no payloads and no streams reads
+//! the published tree of the log instead, which any web server hands out.
 //!
 //! # Format 3
 //! | table | key | value |
@@ -53,7 +80,7 @@
 //! [`StreamId`]s do.
 //!
 //! # Damage
-//! redb checks its own pages only after a crash, or when told to
+//! redb checks its own pages only when told to
 //! ([`Options::check_pages`]); otherwise a page whose bits were flipped is read as it is and
 //! may make redb panic. Such a panic is caught here and becomes [`StoreError::Damaged`]. It
 //! cannot be caught in a program built with `panic = "abort"`. A flipped bit inside of
@@ -86,16 +113,23 @@ use crate::ssot::store::{
     AppendError, Batch, Committed, Durability, Store, StoreError, Stored, Stretch,
 };
 
+mod backup;
 mod committer;
+mod compact;
 mod erase;
+mod holder;
 mod journal;
+pub mod publish;
 mod recovery;
 mod tables;
 mod tree;
 mod writeback;
 
+pub use backup::Backup;
 use committer::Committer;
 pub use committer::Pending;
+pub use compact::Compacted;
+use holder::Holder;
 use journal::{Media, Place};
 use tables::ReadTables;
 
@@ -115,8 +149,8 @@ pub struct Options {
 }
 
 impl Options {
-    /// A page cache of 64 MiB, 32 MiB of journal for each turn; pages are checked after a
-    /// crash only.
+    /// A page cache of 64 MiB, 32 MiB of journal for each turn; pages are not checked
+    /// when a store is opened.
     pub const fn new() -> Self {
         Self { cache_bytes: 64 << 20, check_pages: false, journal_bytes: 32 << 20 }
     }
@@ -169,6 +203,8 @@ pub struct RedbStore {
 /// What the store and its committer both use.
 #[derive(Debug)]
 struct Shared {
+    /// Goes before the file does, while nobody else can hold the store.
+    _holder: Option<Holder>,
     file: File,
     place: Box<str>,
     commits: AtomicU64,
@@ -222,14 +258,14 @@ impl RedbStore {
     /// As [`RedbStore::open`].
     pub fn create_with(path: impl AsRef<Path>, options: &Options) -> Result<Self, StoreError> {
         let path = path.as_ref();
-        let place = place_of(path);
-        let database = opening(&place, || options.builder().create(path))?;
-        let store = Self::prepare(database, place, Place::Beside(path.into()), options)?;
-        sync_folder(path)?;
-        Ok(store)
+        let shared = Shared::create(path, options)?;
+        shared.guarded(|| tables::initialize(&shared))?;
+        Self::start(shared, Place::Beside(path.into()))
     }
 
-    /// Opens or makes a store on media of your own: what a disk's faults are tried with.
+    /// Opens or makes a store on media of your own: what a disk's faults are tried with. A
+    /// medium on which a store was begun, and not made whole before the power went out, is
+    /// refused; a file is not left like that.
     /// `media` gives the tables for 0, and the journal's segments for 1 and 2, the same
     /// ones whenever it is asked; `place` is the store's name in messages.
     ///
@@ -246,11 +282,15 @@ impl RedbStore {
             Box::new(media(which.saturating_add(1)))
         };
         let journal = Place::On(Media(Box::new(segment)));
-        Self::prepare(database, place.into(), journal, options)
+        let shared = Shared::new(File::Writer(database), place.into(), None, options);
+        shared.guarded(|| tables::initialize(&shared))?;
+        Self::start(shared, journal)
     }
 
-    /// Opens an existing store for writing. After a crash this repairs redb's own
-    /// bookkeeping, which walks the file, and writes to the tables what only the journal has.
+    /// Opens an existing store for writing. After a crash this writes to the tables what
+    /// only the journal has. redb's own bookkeeping is kept with each turn of the journal;
+    /// only after a crash in a store's first turn, or right after it was compacted, is it
+    /// found again by walking the file.
     ///
     /// # Errors
     /// [`StoreError::InUse`] while another holds the file, [`StoreError::Format`] when it
@@ -266,38 +306,24 @@ impl RedbStore {
     /// As [`RedbStore::open`].
     pub fn open_with(path: impl AsRef<Path>, options: &Options) -> Result<Self, StoreError> {
         let path = path.as_ref();
-        let place = place_of(path);
-        let database = opening(&place, || options.builder().open(path))?;
-        let shared = Shared::new(File::Writer(database), place, options);
-        Self::start(shared, Place::Beside(path.into()))
+        Self::start(Shared::open(path, options)?, Place::Beside(path.into()))
     }
 
     /// Opens an existing store for reading only; it is not changed. A store whose writer
     /// crashed must be opened for writing once before.
     ///
     /// # Errors
-    /// As [`RedbStore::open`].
+    /// As [`RedbStore::open`], and [`StoreError::NotClosed`].
     pub fn open_read_only(path: impl AsRef<Path>) -> Result<Self, StoreError> {
         let path = path.as_ref();
         let (place, options) = (place_of(path), Options::new());
-        let database = opening(&place, || options.builder().open_read_only(path))?;
-        let mut shared = Shared::new(File::Reader(database), place, &options);
+        let database = opening(&place, || options.builder().open_read_only(path));
+        let database = File::Reader(database.map_err(|error| named(error, path))?);
+        let mut shared = Shared::new(database, place, None, &options);
         shared.check_format()?;
         let shared = Arc::new(shared);
         recovery::ensure_closed(&shared, Place::Beside(path.into()))?;
         Ok(Self { shared, committer: None })
-    }
-
-    /// The store on a database that may be empty.
-    fn prepare(
-        database: Database,
-        place: Box<str>,
-        journal: Place,
-        options: &Options,
-    ) -> Result<Self, StoreError> {
-        let shared = Shared::new(File::Writer(database), place, options);
-        shared.guarded(|| tables::initialize(&shared))?;
-        Self::start(shared, journal)
     }
 
     fn start(mut shared: Shared, journal: Place) -> Result<Self, StoreError> {
@@ -585,8 +611,50 @@ impl KeptTree for RedbStore {
 }
 
 impl Shared {
-    fn new(file: File, place: Box<str>, options: &Options) -> Self {
+    /// A new store is made under another name first: a power loss leaves a whole one that is
+    /// empty, or none.
+    fn create(path: &Path, options: &Options) -> Result<Self, StoreError> {
+        if std::fs::symlink_metadata(path).is_err() {
+            let part = holder::unique(path);
+            let made = Self::make(&part, path, options);
+            let named = made.and_then(|()| match backup::publish(&part, path) {
+                // Another was faster.
+                Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
+                Err(error) => Err(backend("making the store", error)),
+                Ok(()) => sync_folder(path),
+            });
+            let _none = std::fs::remove_file(part);
+            named?;
+        }
+        Self::hold(path, options, |builder| builder.create(path))
+    }
+
+    fn make(part: &Path, path: &Path, options: &Options) -> Result<(), StoreError> {
+        let place = place_of(path);
+        let database = opening(&place, || options.builder().create(part))?;
+        let shared = Self::new(File::Writer(database), place, None, options);
+        shared.guarded(|| tables::initialize(&shared))
+    }
+
+    fn open(path: &Path, options: &Options) -> Result<Self, StoreError> {
+        Self::hold(path, options, |builder| builder.open(path))
+    }
+
+    /// A store's file for writing, and a note beside it that says who has it.
+    fn hold(
+        path: &Path,
+        options: &Options,
+        open: impl FnOnce(&Builder) -> Result<Database, DatabaseError>,
+    ) -> Result<Self, StoreError> {
+        let place = place_of(path);
+        let database = opening(&place, || open(&options.builder()));
+        let database = File::Writer(database.map_err(|error| named(error, path))?);
+        Ok(Self::new(database, place, Holder::announce(path), options))
+    }
+
+    fn new(file: File, place: Box<str>, holder: Option<Holder>, options: &Options) -> Self {
         Self {
+            _holder: holder,
             file,
             place,
             commits: AtomicU64::new(0),
@@ -659,6 +727,14 @@ fn panicked(place: &str) -> StoreError {
     StoreError::Damaged { what: what.into() }
 }
 
+/// Says who holds a store that is in use.
+fn named(error: StoreError, path: &Path) -> StoreError {
+    match error {
+        StoreError::InUse { place, .. } => StoreError::InUse { place, holder: holder::find(path) },
+        other => other,
+    }
+}
+
 fn place_of(path: &Path) -> Box<str> {
     path.display().to_string().into()
 }
@@ -684,14 +760,12 @@ fn opening<T>(
         Ok(Ok(database)) => Ok(database),
         Ok(Err(error)) => Err(match error {
             DatabaseError::DatabaseAlreadyOpen | DatabaseError::LockProtocolMismatch => {
-                StoreError::InUse { place: place.into() }
+                StoreError::InUse { place: place.into(), holder: None }
             }
             DatabaseError::UpgradeRequired(version) => {
                 format(format!("a redb file of version {version}"))
             }
-            DatabaseError::RepairAborted => StoreError::Damaged {
-                what: format!("`{place}` was not closed, open it for writing to repair it").into(),
-            },
+            DatabaseError::RepairAborted => StoreError::NotClosed { place: place.into() },
             DatabaseError::Storage(redb::StorageError::Io(io))
                 if io.kind() == std::io::ErrorKind::InvalidData =>
             {
@@ -725,5 +799,7 @@ fn backend(
     StoreError::Backend { what, source: Box::new(source) }
 }
 
+#[cfg(test)]
+mod power;
 #[cfg(test)]
 mod tests;

@@ -176,10 +176,26 @@ pub enum AppendError {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StoreError {
-    /// Another process holds the store.
-    #[error("the store `{place}` is in use by another writer")]
+    /// Another holds the store: one process writes it at a time. Transient: wait until it
+    /// is closed, or read a backup that its process makes.
+    #[error("the store `{place}` is in use by {}", holder.as_deref().unwrap_or("another process"))]
     InUse {
         /// The store's place.
+        place: Box<str>,
+        /// Who holds it, as far as that is known for certain: the program, its process,
+        /// and since when.
+        holder: Option<Box<str>>,
+    },
+    /// The store's process ended before it closed it. Opening it for writing repairs it.
+    #[error("`{place}` was not closed, open it for writing to repair it")]
+    NotClosed {
+        /// The store's place.
+        place: Box<str>,
+    },
+    /// Where a new file was to be made, there is one. Nothing is overwritten.
+    #[error("expected nothing at `{place}`, found a file: nothing is overwritten")]
+    Exists {
+        /// The file.
         place: Box<str>,
     },
     /// The store is of another format or version.

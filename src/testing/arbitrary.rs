@@ -431,6 +431,7 @@ impl<'a> Arbitrary<'a> for EvidenceBlock {
             approver: u.arbitrary()?,
             wait_until: u.arbitrary()?,
             trace: u.arbitrary()?,
+            salted: u.arbitrary()?,
         })
     }
 }
@@ -443,6 +444,7 @@ impl<'a> Arbitrary<'a> for Outcome {
             output: u.arbitrary()?,
             label: u.arbitrary()?,
             reasons: u.arbitrary()?,
+            salted: u.arbitrary()?,
         })
     }
 }

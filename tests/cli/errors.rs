@@ -153,8 +153,17 @@ fn a_second_writer_is_told_so() {
     let place = Place::with_starter();
     let store = RedbStore::create(place.path("x.redb")).unwrap();
     let run = place.run(&["route", "s", "--store", "x.redb"]).code(2);
-    let expected = "error: the store `x.redb` is in use by another writer\nhelp: a store has one writer: wait until the other process is done\n";
-    assert_eq!(run.err, expected);
+    let (error, help) = run.err.split_once('\n').unwrap();
+    let program = std::env::current_exe().unwrap();
+    let program = program.file_name().unwrap().to_str().unwrap();
+    let process = std::process::id();
+    let held =
+        format!("error: the store `x.redb` is in use by `{program}`, process {process}, since 20");
+    assert!(error.starts_with(&held), "{error}");
+    assert_eq!(
+        help,
+        "help: one process writes a store at a time: wait until it is done, or read a backup that it publishes\n"
+    );
     drop(store);
     place.run(&["route", "s", "--store", "x.redb"]).code(0);
 }

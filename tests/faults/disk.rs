@@ -367,7 +367,7 @@ fn be_the_second(place: &Path) {
     let ways = [RedbStore::open(&path), RedbStore::create(&path), RedbStore::open_read_only(&path)];
     for refused in ways {
         let error = refused.map(drop).unwrap_err();
-        let StoreError::InUse { place } = &error else { panic!("{error}") };
+        let StoreError::InUse { place, .. } = &error else { panic!("{error}") };
         assert_eq!(**place, *path.display().to_string());
     }
 }

@@ -25,6 +25,9 @@ enum Command {
     /// Exits with 0 when every line was routed, whatever the verdicts; `--strict`
     /// exits with 1 when anything was not allowed. 2: it could not be done.
     Route(RouteArgs),
+    /// Checks every stream of a log by every check, as a table, a page or JSON: exits with
+    /// 1 when anything is unsound.
+    Matrix(crate::matrix::MatrixArgs),
     /// Verifies a whole log: exits with 1 and names the first bad record. Or one bundle:
     /// `prospera verify bundle FILE --key VKEY`.
     #[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
@@ -62,6 +65,22 @@ enum Command {
     /// Packs closed parts of a log, unpacks them, verifies them.
     #[command(subcommand)]
     Segment(crate::segment::SegmentCommand),
+    /// Copies a log into a new file and verifies the copy.
+    ///
+    /// The log of a service that runs is published by the service itself; `verify` and
+    /// `export` take the folder of what it publishes, too. One that a crash left open is
+    /// closed before it is copied. For example: `prospera backup log.redb monday.redb`
+    Backup {
+        /// The store's file.
+        store: PathBuf,
+        /// The new file; there must be none.
+        to: PathBuf,
+    },
+    /// Gives the room in a store's file that nothing uses back to the disk.
+    ///
+    /// Nothing else may have the store open. What is in it stays as it is, whatever happens
+    /// meanwhile. For example: `prospera compact log.redb`
+    Compact(StoreArg),
     /// Checks a Routing Table.
     #[command(subcommand)]
     Table(TableCommand),
@@ -162,6 +181,10 @@ pub(crate) struct RouteArgs {
     /// Keeps the log in memory: nothing remains.
     #[arg(long)]
     pub(crate) memory: bool,
+    /// Publishes backups of the log in this folder, for `verify` and `export` in other
+    /// processes: once a minute, whenever one is asked for, and at the end.
+    #[arg(long, value_name = "DIR", conflicts_with = "memory")]
+    pub(crate) publish: Option<PathBuf>,
     /// How routes and summary are written.
     #[arg(long, value_enum, default_value = "text")]
     pub(crate) format: Format,
@@ -194,6 +217,12 @@ pub(crate) struct RouteArgs {
     /// `review`, `release`): for input that an agent writes.
     #[arg(long)]
     pub(crate) calls_only: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct StoreArg {
+    /// The store's file.
+    pub(crate) store: PathBuf,
 }
 
 #[derive(Debug, Args)]
@@ -384,6 +413,7 @@ impl Arguments {
     pub(crate) fn run(self, out: &mut Out) -> Result<ExitCode, Failure> {
         match self.command {
             Command::Route(args) => crate::route::run(&args, out),
+            Command::Matrix(args) => crate::matrix::run(&args, out),
             Command::Verify(args) => match (args.what, args.store) {
                 (Some(VerifyCommand::Bundle(args)), _) => crate::bundle::verify::run(&args, out),
                 (None, Some(store)) => crate::verify::run(&store, out),
@@ -399,6 +429,8 @@ impl Arguments {
                 crate::export::run(&store, &folder, up_to, out)
             }
             Command::Segment(command) => crate::segment::run(&command, out),
+            Command::Backup { store, to } => crate::backup::run(&store, &to, out),
+            Command::Compact(args) => crate::compact::run(&args.store, out),
             Command::Table(TableCommand::Check { file }) => crate::check::table(&file, out),
             Command::Policy(PolicyCommand::Check { folder }) => crate::check::policy(&folder, out),
             Command::Identity(IdentityCommand::Score(args)) => crate::identity::score(&args, out),

@@ -2,7 +2,8 @@
 
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::time::Instant;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use prospera::audience::lineage::LineageEvent;
 use prospera::commitment::Salts;
@@ -13,6 +14,7 @@ use prospera::policy::PolicyFolder;
 use prospera::routing::Router;
 use prospera::ssot::memory::MemoryStore;
 use prospera::ssot::record::RecordKind;
+use prospera::ssot::redb::publish::{Publisher, Schedule};
 use prospera::ssot::store::Store;
 use prospera::time::{Clock as _, Timestamp};
 
@@ -35,14 +37,22 @@ pub(crate) use tally::name as verdict_name;
 /// Who is recorded to have put the first policy into force.
 pub(crate) const OPERATOR: &str = "operator";
 
+/// When `--publish` makes a backup.
+const SCHEDULE: Schedule = Schedule::every(Duration::from_secs(60));
+
 pub(crate) fn run(args: &RouteArgs, out: &mut Out) -> Result<ExitCode, Failure> {
     let scenario = scenario::Scenario::of(args)?;
     let folder = PolicyFolder::load(&scenario.policy)?;
     let keys = folder.keys().map(str::to_owned);
     let mut lines = input::Lines::open(&scenario.input, folder.limits().submission_bytes())?;
-    let (store, continued) = match &scenario.store {
-        None => (Box::new(MemoryStore::new()) as AnyStore, false),
-        Some(path) => continued(path)?,
+    let (store, continued, publisher) = match &scenario.store {
+        None => (Box::new(MemoryStore::new()) as AnyStore, false, None),
+        Some(path) => {
+            let (store, continued) = continued(path)?;
+            let publish = |folder: &PathBuf| Publisher::start(Arc::clone(&store), folder, SCHEDULE);
+            let publisher = args.publish.as_ref().map(publish).transpose()?;
+            (Box::new(store) as AnyStore, continued, publisher)
+        }
     };
     let before = store.len()?;
     if continued && before > 0 {
@@ -119,6 +129,9 @@ pub(crate) fn run(args: &RouteArgs, out: &mut Out) -> Result<ExitCode, Failure> 
         Ok(())
     })?;
     let records = run.router.store().len()?;
+    if let Some(publisher) = publisher {
+        publisher.publish()?;
+    }
     // A store that is closed is one file, and has its size.
     drop(run);
     let size = |path: &PathBuf| std::fs::metadata(path).ok().map(|file| file.len());

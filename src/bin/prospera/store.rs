@@ -7,6 +7,7 @@ use prospera::execution::files::Journals;
 use prospera::policy::{DefaultEngines, OpenPolicy, PolicyFolder};
 use prospera::routing::Router;
 use prospera::ssot::redb::RedbStore;
+use prospera::ssot::redb::publish::open_newest;
 use prospera::ssot::store::{Store, StoreError};
 use prospera::time::{Clock, FixedClock, SystemClock, Timestamp};
 use zeroize::Zeroizing;
@@ -20,10 +21,10 @@ pub(crate) type CliRouter = Router<DefaultEngines, AnyStore, CliClock>;
 pub(crate) type AnyStore = Box<dyn Store>;
 
 /// The store at `path`, created where there is none. Says whether it was there.
-pub(crate) fn continued(path: &Path) -> Result<(AnyStore, bool), Failure> {
+pub(crate) fn continued(path: &Path) -> Result<(Arc<RedbStore>, bool), Failure> {
     let there = path.exists();
     let store = if there { RedbStore::open(path) } else { RedbStore::create(path) };
-    Ok((Box::new(store.map_err(in_use)?), there))
+    Ok((Arc::new(store.map_err(in_use)?), there))
 }
 
 /// The store at `path`, to be written.
@@ -32,13 +33,19 @@ pub(crate) fn writer(path: &Path) -> Result<RedbStore, Failure> {
     RedbStore::open(path).map_err(in_use)
 }
 
-/// The store at `path`, to be read.
+/// The store at `path`, to be read; of a folder in which a service publishes its log, the
+/// newest backup.
 pub(crate) fn reader(path: &Path) -> Result<RedbStore, Failure> {
+    if path.is_dir()
+        && let Some((_, newest)) = open_newest(path).map_err(in_use)?
+    {
+        return Ok(newest);
+    }
     exists(path)?;
     RedbStore::open_read_only(path).map_err(in_use)
 }
 
-fn exists(path: &Path) -> Result<(), Failure> {
+pub(crate) fn exists(path: &Path) -> Result<(), Failure> {
     if path.is_file() {
         return Ok(());
     }
@@ -48,10 +55,11 @@ fn exists(path: &Path) -> Result<(), Failure> {
         .help("`prospera route` writes one; in a scenario folder it stands at `out/prospera.redb`"))
 }
 
-fn in_use(error: StoreError) -> Failure {
+pub(crate) fn in_use(error: StoreError) -> Failure {
     match error {
-        StoreError::InUse { .. } => Failure::new(&error)
-            .help("a store has one writer: wait until the other process is done"),
+        StoreError::InUse { .. } => Failure::new(&error).help(
+            "one process writes a store at a time: wait until it is done, or read a backup that it publishes",
+        ),
         other => other.into(),
     }
 }

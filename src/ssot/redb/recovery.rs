@@ -64,8 +64,7 @@ pub(super) fn ensure_closed(shared: &Shared, place: Place) -> Result<(), StoreEr
         if Journal::new(place, number).pending(next)?.is_empty() {
             return Ok(());
         }
-        let what = format!("`{}` was not closed, open it for writing to repair it", shared.place);
-        Err(StoreError::Damaged { what: what.into() })
+        Err(StoreError::NotClosed { place: shared.place.clone() })
     })
 }
 

@@ -21,15 +21,17 @@ use crate::ssot::log::Log;
 use crate::ssot::record::{Head, StreamId, StreamKind};
 use crate::ssot::store::{StoreError, Stored, Stretch};
 
-const META: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("prospera.meta");
+pub(super) const META: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("prospera.meta");
 pub(super) const RECORDS: TableDefinition<'_, u64, &[u8]> =
     TableDefinition::new("prospera.records");
-const HEADS: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("prospera.heads");
-const STREAMS: TableDefinition<'_, (&[u8], u64), u64> = TableDefinition::new("prospera.streams");
-const PAYLOADS: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("prospera.payloads");
+pub(super) const HEADS: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("prospera.heads");
+pub(super) const STREAMS: TableDefinition<'_, (&[u8], u64), u64> =
+    TableDefinition::new("prospera.streams");
+pub(super) const PAYLOADS: TableDefinition<'_, &[u8], &[u8]> =
+    TableDefinition::new("prospera.payloads");
 
 const FORMAT_KEY: &str = "format";
-const NUMBER_KEY: &str = "journal";
+pub(super) const NUMBER_KEY: &str = "journal";
 
 /// The number that the store's journal carries; given to a store that has none.
 pub(super) fn number(database: &Database) -> Result<Number, StoreError> {
@@ -101,12 +103,17 @@ pub(super) fn format(transaction: &ReadTransaction) -> Result<Result<u32, String
     let tree = (format > WITHOUT_TREE).then(tree::name);
     let others = [RECORDS.name(), HEADS.name(), STREAMS.name(), PAYLOADS.name()];
     for table in others.into_iter().chain(tree) {
-        let mut tables = transaction.list_tables().map_err(|e| backend(WHAT, e))?;
-        if !tables.any(|handle| handle.name() == table) {
+        if !is_there(transaction, table)? {
             return Ok(Err(format!("no table `{table}`")));
         }
     }
     Ok(Ok(format))
+}
+
+/// Whether there is a table of this name.
+pub(super) fn is_there(transaction: &ReadTransaction, table: &str) -> Result<bool, StoreError> {
+    let mut tables = transaction.list_tables().map_err(|e| backend("listing the tables", e))?;
+    Ok(tables.any(|handle| handle.name() == table))
 }
 
 /// The tables as a writer sees them: with what the transaction wrote so far.
@@ -185,7 +192,7 @@ impl ReadTables {
     }
 
     pub(super) fn len(&self) -> Result<u64, StoreError> {
-        length(&self.0.open_table(RECORDS).map_err(opening)?)
+        length_of(&self.0)
     }
 
     pub(super) fn head(&self, stream: &StreamId) -> Result<Head, StoreError> {
@@ -357,6 +364,11 @@ impl Lookup {
         let kept = self.payloads.get(digest.as_bytes().as_slice()).map_err(reading)?;
         Ok(kept.is_some_and(|kept| kept.value() != bytes))
     }
+}
+
+/// How many records the tables have.
+pub(super) fn length_of(transaction: &ReadTransaction) -> Result<u64, StoreError> {
+    length(&transaction.open_table(RECORDS).map_err(opening)?)
 }
 
 /// One more than the index of the last record.

@@ -378,7 +378,10 @@ fn a_second_writer_in_the_same_process_is_told_which_file_is_in_use() {
     let store = RedbStore::create(&path).unwrap();
     for open in [RedbStore::create, RedbStore::open, RedbStore::open_read_only] {
         match open(path.clone()) {
-            Err(StoreError::InUse { place }) => assert_eq!(*place, *path.display().to_string()),
+            Err(StoreError::InUse { place, holder }) => {
+                assert_eq!(*place, *path.display().to_string());
+                assert!(holder.unwrap().starts_with("this very process"));
+            }
             other => panic!("expected it to be in use, found {other:?}"),
         }
     }
@@ -608,7 +611,7 @@ fn a_closed_store_is_one_file_and_one_that_was_not_closed_is_not_read_only() {
     };
     let store = RedbStore::create(&path).unwrap();
     store.append(&batch(&stream("a"), Head::EMPTY, b"1")).unwrap();
-    assert_eq!(names(), ["log.redb", "log.redb.journal-0"]);
+    assert_eq!(names(), ["log.redb", "log.redb.holder", "log.redb.journal-0"]);
     let journal = std::fs::read(folder.path().join("log.redb.journal-0")).unwrap();
     drop(store);
     assert_eq!(names(), ["log.redb"]);

@@ -23,7 +23,7 @@ use crate::ssot::store::StoreError;
 
 type Key = (u8, u64);
 
-const TREE: TableDefinition<'_, Key, &[u8]> = TableDefinition::new("prospera.tree");
+pub(super) const TREE: TableDefinition<'_, Key, &[u8]> = TableDefinition::new("prospera.tree");
 
 /// Its name.
 pub(super) fn name() -> &'static str {

@@ -17,6 +17,9 @@ pub(super) fn write_back(shared: &Shared, log: &Log) -> Result<(), StoreError> {
     let File::Writer(database) = &shared.file else { return Ok(()) };
     let mut transaction = database.begin_write().map_err(|error| backend(WHAT, error))?;
     durable(&mut transaction)?;
+    // What redb knows of its own pages is kept with each of these commits, so that after a
+    // crash it is read back, not found anew in the whole file.
+    transaction.set_quick_repair(true);
     WriteTables::open(&transaction)?.write(log)?;
     transaction.commit().map_err(|error| backend(WHAT, error))
 }
