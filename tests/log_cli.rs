@@ -141,7 +141,7 @@ fn two_of_three_witnesses_cosign() {
         let (file, name) = (format!("w{n}.key"), format!("w{n}.example"));
         let args = ["log", "key", &file, "--name", &name, "--witness"];
         let key = place.run(&with(&args, more.as_slice())).code(0).out;
-        policy += &format!("witness w{n} {key}");
+        policy = policy + "witness w" + &n.to_string() + " " + &key;
     }
     place.write("policy", &(policy + "group g 2 w1 w2 w3\nquorum g\n"));
     let verify = with(&VERIFY, &["--witnesses", "policy"]);

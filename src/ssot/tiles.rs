@@ -142,7 +142,9 @@ impl From<PolicyError> for TilesError {
 /// The root over a full or partial tile's hashes.
 fn root_of(hashes: &[Hash]) -> Hash {
     let mut tree = Frontier::<Sha256>::new();
-    hashes.iter().for_each(|hash| tree.push_leaf(hash));
+    for hash in hashes {
+        tree.push_leaf(hash);
+    }
     tree.root()
 }
 
