@@ -47,7 +47,7 @@ fn own_module() {
 #[test]
 fn own_store() {
     let said = run("own_store");
-    assert!(said.contains("14 rules kept\nallow, "), "{said}");
+    assert!(said.contains("15 rules kept\nallow, "), "{said}");
 }
 
 #[test]

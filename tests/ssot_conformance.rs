@@ -15,6 +15,7 @@ use std::sync::{Arc, Mutex};
 use prospera::digest::Digest;
 use prospera::ssot::conformance::{ConformanceFailure, conformance, durability};
 use prospera::ssot::memory::MemoryStore;
+use prospera::ssot::merkle::{Hash, KeptTree, NodeId, TreeHead, naive};
 use prospera::ssot::record::{Draft, Head, StreamId};
 use prospera::ssot::store::{
     AppendError, Batch, Committed, Durability, Store, StoreError, Stored, Stretch,
@@ -23,7 +24,7 @@ use prospera::time::Timestamp;
 
 #[test]
 fn the_memory_store_conforms() {
-    assert_eq!(conformance(MemoryStore::new).unwrap().len(), 14);
+    assert_eq!(conformance(MemoryStore::new).unwrap().len(), 15);
 }
 
 #[cfg(feature = "redb")]
@@ -80,6 +81,11 @@ enum Defect {
     ScansOneTooMany,
     TracesFromTheStart,
     ShowsPayloadsByTheNextNumber,
+    TreeOneCommitBehind,
+    TreeOfAnotherHash,
+    TreeNodesInOrderOfLevel,
+    TreeWithAnotherNode,
+    TreeAnswersForWhatIsNotThere,
 }
 
 use Defect::*;
@@ -117,6 +123,11 @@ const DEFECTS: &[(Defect, &str)] = &[
     (ScansOneTooMany, "showing"),
     (TracesFromTheStart, "showing"),
     (ShowsPayloadsByTheNextNumber, "showing"),
+    (TreeOneCommitBehind, "tree"),
+    (TreeOfAnotherHash, "tree"),
+    (TreeNodesInOrderOfLevel, "tree"),
+    (TreeWithAnotherNode, "tree"),
+    (TreeAnswersForWhatIsNotThere, "tree"),
 ];
 
 #[test]
@@ -188,8 +199,26 @@ impl Store for Odd {
         visit(4, b"odd");
         Ok(())
     }
+    fn kept_tree(&self) -> Option<&dyn KeptTree> {
+        Some(self)
+    }
+    fn tree_head(&self) -> Result<TreeHead, StoreError> {
+        Ok(TreeHead { size: 8, root: Hash::ZERO })
+    }
+    fn tree_nodes(&self, _: &[NodeId]) -> Result<Vec<Hash>, StoreError> {
+        Ok(vec![Hash::ZERO; 2])
+    }
     fn durability(&self) -> Durability {
         Durability::Durable
+    }
+}
+
+impl KeptTree for Odd {
+    fn kept_head(&self) -> Result<TreeHead, StoreError> {
+        Ok(TreeHead { size: 9, root: Hash::ZERO })
+    }
+    fn kept_nodes(&self, _: &[NodeId]) -> Result<Vec<Hash>, StoreError> {
+        Ok(vec![Hash::ZERO; 3])
     }
 }
 
@@ -204,6 +233,9 @@ fn pointers_pass_on_what_has_a_default() {
         store.trace(&[], &mut |_, index| traced += index).unwrap();
         store.payloads(&[], &mut |number, _| shown += number).unwrap();
         assert_eq!((scanned, traced, shown), (3, 9, 4));
+        assert_eq!(store.tree_head().unwrap().size, 8);
+        assert_eq!(store.tree_nodes(&[]).unwrap().len(), 2);
+        assert_eq!(store.kept_tree().unwrap().kept_head().unwrap().size, 9);
     }
     passes_on(&Odd);
     passes_on(Arc::new(Odd));
@@ -512,7 +544,53 @@ impl Store for Broken {
         })
     }
 
+    fn kept_tree(&self) -> Option<&dyn KeptTree> {
+        Some(self)
+    }
+
     fn durability(&self) -> Durability {
         Durability::Volatile
+    }
+}
+
+impl KeptTree for Broken {
+    fn kept_head(&self) -> Result<TreeHead, StoreError> {
+        let mut head = self.inner.tree_head()?;
+        let leaves = self.inner.read(0, self.all())?;
+        let leaves: Vec<&[u8]> = leaves.iter().map(|s| s.digest.as_bytes().as_slice()).collect();
+        match self.defect {
+            TreeOneCommitBehind => {
+                // As the tree would be if it were brought up to date before each append.
+                head.size = head.size.saturating_sub(1);
+                head.root = naive::root::<prospera::ssot::merkle::Sha256>(
+                    leaves.split_last().map_or(&[], |(_, before)| before),
+                );
+            }
+            TreeOfAnotherHash => {
+                head.root = naive::root::<prospera::ssot::merkle::Blake3>(&leaves);
+            }
+            _ => {}
+        }
+        Ok(head)
+    }
+
+    fn kept_nodes(&self, ids: &[NodeId]) -> Result<Vec<Hash>, StoreError> {
+        let mut ids = ids.to_vec();
+        match self.defect {
+            TreeNodesInOrderOfLevel => ids.sort_unstable(),
+            TreeWithAnotherNode => {
+                for id in ids.iter_mut().filter(|id| id.level == 1 && id.index == 7) {
+                    id.index = 6;
+                }
+            }
+            TreeAnswersForWhatIsNotThere => {
+                let size = self.inner.len()?;
+                for id in ids.iter_mut().filter(|id| !id.is_within(size)) {
+                    *id = NodeId { level: 0, index: 0 };
+                }
+            }
+            _ => {}
+        }
+        self.inner.tree_nodes(&ids)
     }
 }

@@ -158,7 +158,7 @@ fn forged(store: &MemoryStore, sequence: u64, kind: RecordKind, body: &[u8]) -> 
 
 #[test]
 fn a_lying_snapshot_of_an_audience_is_named_by_a_full_replay() {
-    let store = lineage((0..600).map(|n| (n % 251) as u8), true);
+    let store = lineage((0..=250).cycle().take(600), true);
     let record = last_snapshot(&store, &stream(), u64::MAX).unwrap().unwrap();
     assert_eq!(record.sequence(), SNAPSHOT_RECORDS);
     let truth: AudienceSnapshot = record.read().unwrap();
@@ -198,7 +198,7 @@ fn restoring_costs_the_same_whatever_the_length() {
         (least, read)
     };
     let long: u64 = if cfg!(debug_assertions) { 100_000 } else { 1_000_000 };
-    let choices = |count: u64| (0..count).map(|n| (n.wrapping_mul(0x9e37_79b9) >> 7) as u8);
+    let choices = |count: u64| (0..count).map(|n| n.wrapping_mul(0x9e37_79b9).to_le_bytes()[1]);
     // As many behind the last snapshot.
     let long_store = lineage(choices(long - long % 512 + 300), true);
     let short_store = lineage(choices(1_000), true);

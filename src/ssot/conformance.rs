@@ -23,6 +23,7 @@ use std::vec::Vec;
 
 use crate::digest::{Digest, Domain};
 use crate::id::{Name, Subsystem};
+use crate::ssot::merkle::TreeHead;
 use crate::ssot::record::{Draft, Head, Record, RecordKind, StreamId, StreamKind};
 use crate::ssot::store::{AppendError, Batch, Committed, Durability, Store};
 use crate::time::Timestamp;
@@ -30,12 +31,14 @@ use crate::time::Timestamp;
 mod appending;
 mod lasting;
 mod reading;
+mod tree;
 
 pub use appending::{
     atomicity, compare_and_append, first_writer, read_only_expectations, refusals, sealing,
 };
 pub use lasting::{concurrent_writers, durability, soundness};
 pub use reading::{global_order, payloads, showing, starts_empty, stream_listing, stream_order};
+pub use tree::tree;
 
 /// A rule that a store does not keep.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -71,7 +74,7 @@ type Rule<S> = fn(&S) -> Outcome;
 pub fn conformance<S: Store + Sync>(
     mut make: impl FnMut() -> S,
 ) -> Result<Vec<&'static str>, ConformanceFailure> {
-    let rules: [(&'static str, Rule<S>); 14] = [
+    let rules: [(&'static str, Rule<S>); 15] = [
         ("starts_empty", starts_empty),
         ("sealing", sealing),
         ("compare_and_append", compare_and_append),
@@ -84,6 +87,7 @@ pub fn conformance<S: Store + Sync>(
         ("stream_listing", stream_listing),
         ("payloads", payloads),
         ("showing", showing),
+        ("tree", tree),
         ("soundness", soundness),
         ("concurrent_writers", concurrent_writers),
     ];
@@ -104,6 +108,7 @@ struct Trial<'a, S> {
 struct Seen {
     log: Vec<Digest>,
     streams: Vec<(StreamId, Head)>,
+    tree: TreeHead,
 }
 
 impl<'a, S: Store> Trial<'a, S> {
@@ -179,7 +184,8 @@ impl<'a, S: Store> Trial<'a, S> {
     fn seen(&self) -> Result<Seen, ConformanceFailure> {
         let log = self.done("reading the log", self.store.read(0, ALL))?;
         let streams = self.done("listing the streams", self.store.streams(None, ALL))?;
-        Ok(Seen { log: log.into_iter().map(|stored| stored.digest).collect(), streams })
+        let tree = self.done("reading the tree's head", self.store.tree_head())?;
+        Ok(Seen { log: log.into_iter().map(|stored| stored.digest).collect(), streams, tree })
     }
 }
 

@@ -180,7 +180,7 @@ struct Shared {
     journal_bytes: usize,
     /// Whether the tables have the log's tree: a store of an older format that is only read
     /// has none.
-    has_tree: AtomicBool,
+    has_tree: bool,
 }
 
 /// What is durable in the journal and not in the tables yet: at most two turns of it.
@@ -280,11 +280,10 @@ impl RedbStore {
         let path = path.as_ref();
         let (place, options) = (place_of(path), Options::new());
         let database = opening(&place, || options.builder().open_read_only(path))?;
-        let shared = Arc::new(Shared::new(File::Reader(database), place, &options));
+        let mut shared = Shared::new(File::Reader(database), place, &options);
         shared.check_format()?;
+        let shared = Arc::new(shared);
         recovery::ensure_closed(&shared, Place::Beside(path.into()))?;
-        let has_tree = shared.guarded(|| tree::is_in(&shared.begin_read()?))?;
-        shared.has_tree.store(has_tree, Ordering::Release);
         Ok(Self { shared, committer: None })
     }
 
@@ -300,9 +299,10 @@ impl RedbStore {
         Self::start(shared, journal)
     }
 
-    fn start(shared: Shared, journal: Place) -> Result<Self, StoreError> {
-        let shared = Arc::new(shared);
+    fn start(mut shared: Shared, journal: Place) -> Result<Self, StoreError> {
         shared.check_format()?;
+        recovery::ensure_tree(&mut shared)?;
+        let shared = Arc::new(shared);
         let journal = recovery::recover(&shared, journal)?;
         let committer = Committer::start(Arc::clone(&shared), journal)?;
         Ok(Self { shared, committer: Some(committer) })
@@ -546,7 +546,7 @@ impl Store for RedbStore {
     }
 
     fn kept_tree(&self) -> Option<&dyn KeptTree> {
-        self.shared.has_tree.load(Ordering::Acquire).then_some(self as &dyn KeptTree)
+        self.shared.has_tree.then_some(self as &dyn KeptTree)
     }
 
     fn durability(&self) -> Durability {
@@ -594,7 +594,7 @@ impl Shared {
             closing: Mutex::new(false),
             changed: Condvar::new(),
             journal_bytes: options.journal_bytes,
-            has_tree: AtomicBool::new(true),
+            has_tree: false,
         }
     }
 
@@ -615,10 +615,13 @@ impl Shared {
         transaction.map_err(|error| backend("beginning to read", error))
     }
 
-    fn check_format(&self) -> Result<(), StoreError> {
+    fn check_format(&mut self) -> Result<(), StoreError> {
         let found = self.guarded(|| tables::format(&self.begin_read()?))?;
         match found {
-            Ok(FORMAT | WITHOUT_TREE | WITHOUT_JOURNAL) => Ok(()),
+            Ok(format @ (FORMAT | WITHOUT_TREE | WITHOUT_JOURNAL)) => {
+                self.has_tree = format > WITHOUT_TREE;
+                Ok(())
+            }
             Ok(other) => Err(self.other_format(format!("format {other}"))),
             Err(what) => Err(self.other_format(what)),
         }

@@ -37,6 +37,7 @@ pub use route::{Step, route_is_sound, routes_are_sound, script_is_sound};
 pub use segment::segment_bytes;
 #[cfg(feature = "jwt")]
 pub use token::{TokenProbe, tokens_expire};
+pub use tree::{TreeEdit, large_trees_are_proved, tree_from_bytes, tree_is_the_naive_one};
 
 #[cfg(feature = "files")]
 mod bytes;
@@ -47,6 +48,7 @@ mod route;
 mod segment;
 #[cfg(feature = "jwt")]
 mod token;
+mod tree;
 
 /// A value is read back from its canonical bytes as itself.
 ///

@@ -333,10 +333,8 @@ impl<E: Engines, S: Store, C: Clock> Router<E, S, C> {
         live.open = None;
         let due = Self::due(live, 0);
         live.own(self.engines.modeling(), block, Some(outcome));
-        if due {
-            if let Some(draft) = self.snapshot(streams, live) {
-                batch.push_draft(draft);
-            }
+        if due && let Some(draft) = self.snapshot(streams, live) {
+            batch.push_draft(draft);
         }
         let receipt = match self.ledger.commit(&*batch) {
             Ok(receipt) => receipt,

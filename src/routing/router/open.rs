@@ -137,7 +137,7 @@ impl<E: Engines, S: Store, C: Clock> Router<E, S, C> {
     ) -> Result<Box<Live<Profile<E>>>, RouterError> {
         let streams = Streams::of(session.id(), session.subject());
         let store = self.store();
-        let mut live = self.fresh(session.subject())?;
+        let mut live = Self::fresh(session.subject())?;
         for record in replay(store, &streams.memory)? {
             live.facts.apply(&record?)?;
         }
@@ -145,25 +145,21 @@ impl<E: Engines, S: Store, C: Clock> Router<E, S, C> {
             (live.audience, live.since) = self.restored(session.subject())?;
         }
         let own = if snapshots { self.own_snapshot(&streams)? } else { None };
-        match own {
-            Some((saved, head)) => {
-                // Both streams were written in one commit; this one is short.
-                let first = replay(store, &streams.session)?.next().transpose()?;
-                let opened: Option<SessionOpened> = first.as_ref().map(read).transpose()?;
-                let known = opened.is_some_and(|opened| {
-                    opened.claims.session == *session.id()
-                        && opened.claims.digest() == session.claims()
-                });
-                if !known {
-                    return Err(RouterError::SessionUnknown { session: session.id().clone() });
-                }
-                saved.into_live(&mut live, true);
-                live.routing = head;
+        if let Some((saved, head)) = own {
+            // Both streams were written in one commit; this one is short.
+            let first = replay(store, &streams.session)?.next().transpose()?;
+            let opened: Option<SessionOpened> = first.as_ref().map(read).transpose()?;
+            let known = opened.is_some_and(|opened| {
+                opened.claims.session == *session.id() && opened.claims.digest() == session.claims()
+            });
+            if !known {
+                return Err(RouterError::SessionUnknown { session: session.id().clone() });
             }
-            None => {
-                let (earlier, opened_at) = self.earlier(session, &streams)?;
-                self.load_earlier(&earlier, opened_at, snapshots, &mut live)?;
-            }
+            saved.into_live(&mut live, true);
+            live.routing = head;
+        } else {
+            let (earlier, opened_at) = self.earlier(session, &streams)?;
+            self.load_earlier(&earlier, opened_at, snapshots, &mut live)?;
         }
         self.catch_up(&streams, &mut live)?;
         live.doubt = self.doubt(&streams)?;
@@ -172,7 +168,6 @@ impl<E: Engines, S: Store, C: Clock> Router<E, S, C> {
 
     /// Of a subject of whom nothing was read yet.
     pub(super) fn fresh(
-        &self,
         subject: &crate::id::SubjectId,
     ) -> Result<Box<Live<Profile<E>>>, RouterError> {
         let audience = AnyAudience::replay(subject.clone(), [])

@@ -22,13 +22,16 @@ pub(super) fn recover(shared: &Shared, place: Place) -> Result<Journal, StoreErr
         let File::Writer(database) = &shared.file else {
             return Ok(Journal::new(place, [0; 16]));
         };
-        if !tree::is_in(&shared.begin_read()?)? {
-            tree::build(database)?;
-        }
         let journal = Journal::new(place, tables::number(database)?);
         let tables = ReadTables::new(shared.begin_read()?);
         let next = tables.len()?;
-        let mut tree = tables.tree()?.frontier(next)?;
+        let mut tree = tables.tree()?.frontier(next).map_err(|error| {
+            let what = format!(
+                "`{}` cannot be written to, open it read-only and verify it: {error}",
+                shared.place
+            );
+            StoreError::Damaged { what: what.into() }
+        })?;
         drop(tables);
         let pending = journal.pending(next)?;
         if !pending.is_empty() {
@@ -39,6 +42,15 @@ pub(super) fn recover(shared: &Shared, place: Place) -> Result<Journal, StoreErr
         shared.tail_mut().active = Log::after(tree);
         Ok(journal)
     })
+}
+
+/// Gives a store of an older format its tree.
+pub(super) fn ensure_tree(shared: &mut Shared) -> Result<(), StoreError> {
+    if let (File::Writer(database), false) = (&shared.file, shared.has_tree) {
+        shared.guarded(|| tree::build(database))?;
+        shared.has_tree = true;
+    }
+    Ok(())
 }
 
 /// A store that is only read cannot be brought up to date.

@@ -159,7 +159,7 @@ impl Index {
         let count = input.count(32)?;
         let table = (0..count).map(|_| input.digest()).collect::<Result<Vec<_>, _>>()?;
         let mut blocks = Vec::new();
-        let (mut placed, mut held) = (0_u64, 0_u64);
+        let (mut placed, mut counted) = (0_u64, 0_u64);
         let mut payloads = Vec::new();
         for number in 0..u32::try_from(input.count(42)?).unwrap_or(u32::MAX) {
             let block =
@@ -168,14 +168,14 @@ impl Index {
                 return bad("a block that no segment has");
             }
             placed = placed.saturating_add(block.bytes.into());
-            held = held.saturating_add(block.records.into());
+            counted = counted.saturating_add(block.records.into());
             blocks.push(block);
             for _ in 0..input.count(2)? {
                 payloads.push((input.u16()?, number));
             }
         }
         payloads.sort_unstable();
-        if placed != blocks_end || held != records {
+        if placed != blocks_end || counted != records {
             return bad("blocks that do not fill the segment");
         }
         let size = input.u32()? as usize;

@@ -311,8 +311,8 @@ fn segment<S: Store + ?Sized>(
     let (dictionaries, payloads) = (named.collect(), kept);
     let index = Index { head, dictionaries, table, blocks, payloads, streams };
     let plain = index.streams_bytes();
-    let zipped = zstd::bulk::compress(&plain, 19).map_err(SegmentError::Zstd)?;
-    let streams = if zipped.len() < plain.len() { &zipped } else { &plain };
+    let small = zstd::bulk::compress(&plain, 19).map_err(SegmentError::Zstd)?;
+    let streams = if small.len() < plain.len() { &small } else { &plain };
     let index = index.to_bytes(plain.len(), streams);
     let mut bytes = bytes;
     let at = bytes.len() as u64;
@@ -485,23 +485,20 @@ fn streams_of(records: &[Record]) -> Result<Vec<StreamRow>, SegmentError> {
     let mut streams: BTreeMap<&StreamId, (StreamRow, Digest)> = BTreeMap::new();
     for (record, position) in records.iter().zip(0_u32..) {
         let unsound = |what| SegmentError::Unsound { index: record.index(), what };
-        match streams.get_mut(record.stream()) {
-            Some((row, last)) => {
-                let next = row.sequence + row.positions.len() as u64;
-                if record.sequence() != next || record.previous() != *last {
-                    return Err(unsound("it does not follow the record before it in its stream"));
-                }
-                row.positions.push(position);
-                *last = record.digest();
+        if let Some((row, last)) = streams.get_mut(record.stream()) {
+            let next = row.sequence + row.positions.len() as u64;
+            if record.sequence() != next || record.previous() != *last {
+                return Err(unsound("it does not follow the record before it in its stream"));
             }
-            None => {
-                if record.sequence() == 0 && record.previous() != Digest::ZERO {
-                    return Err(unsound("it follows a record that is not there"));
-                }
-                let (id, sequence) = (record.stream().clone(), record.sequence());
-                let row = StreamRow { id, sequence, positions: Vec::from([position]) };
-                streams.insert(record.stream(), (row, record.digest()));
+            row.positions.push(position);
+            *last = record.digest();
+        } else {
+            if record.sequence() == 0 && record.previous() != Digest::ZERO {
+                return Err(unsound("it follows a record that is not there"));
             }
+            let (id, sequence) = (record.stream().clone(), record.sequence());
+            let row = StreamRow { id, sequence, positions: Vec::from([position]) };
+            streams.insert(record.stream(), (row, record.digest()));
         }
     }
     Ok(streams.into_values().map(|(row, _)| row).collect())

@@ -17,7 +17,7 @@ use super::zip::Unzipper;
 use super::{Bad, Dictionaries, SegmentError, Shape};
 use crate::digest::Digest;
 use crate::limits::DICTIONARY_BYTES;
-use crate::ssot::merkle::Hash;
+use crate::ssot::merkle::{Hash, Sha256, TreeHash as _, TreeHead};
 use crate::ssot::record::{Head, Record, StreamId};
 use crate::ssot::store::{
     AppendError, Batch, Committed, Durability, Store, StoreError, Stored, Stretch,
@@ -33,8 +33,11 @@ pub struct Segments {
     parts: Vec<Part>,
     /// Per stream the segments it is in, and its place in each one's list.
     streams: BTreeMap<StreamId, Vec<(usize, usize)>>,
-    held: Mutex<VecDeque<((usize, usize), Arc<Block>)>>,
+    held: Mutex<VecDeque<Held>>,
 }
+
+/// A block at hand: its segment, its number, and what it is.
+type Held = ((usize, usize), Arc<Block>);
 
 struct Part {
     place: PathBuf,
@@ -188,7 +191,9 @@ impl Segments {
         before.edge = levels.zip(head.tree_before.iter().copied()).collect();
         before.tree = tree;
         let digests = part.digests(shape).map_err(|bad| damaged(&part.place, &bad))?;
-        digests.iter().for_each(|digest| before.push(digest));
+        for digest in &digests {
+            before.push(digest);
+        }
         if before.tree.root() != head.root {
             let what = Bad::What("its tree is not that of its records");
             return Err(damaged(&part.place, &what));
@@ -450,6 +455,13 @@ impl Store for Segments {
             }
         }
         Ok(None)
+    }
+
+    /// As the last segment says; [`Segments::verify`] holds it against the records.
+    fn tree_head(&self) -> Result<TreeHead, StoreError> {
+        let last = self.parts.last().map(|part| part.index.head.root);
+        let root = last.unwrap_or_else(Sha256::empty);
+        Ok(TreeHead { size: self.records(), root })
     }
 
     fn durability(&self) -> Durability {

@@ -232,6 +232,7 @@ pub(super) fn read(
 }
 
 /// Where a record stands.
+#[derive(Clone, Copy)]
 pub(super) struct Place<'a> {
     pub(super) stream: &'a StreamId,
     pub(super) kind: RecordKind,

@@ -13,6 +13,8 @@ use core::cell::Cell;
 use super::swift::{self, Bounds, Stop};
 use super::*;
 use crate::id::Subsystem;
+use crate::ssot::merkle::kept::is_kept;
+use crate::ssot::merkle::{Frontier, KeptTree, NodeId, TreeHead};
 use crate::ssot::record::{Draft, RecordKind, StreamId, StreamKind};
 use crate::ssot::store::{AppendError, Batch, Committed, Durability, Stretch};
 use crate::time::Timestamp;
@@ -23,7 +25,12 @@ struct Log {
     records: Vec<Stored>,
     index: BTreeMap<StreamId, Vec<usize>>,
     heads: BTreeMap<StreamId, Head>,
+    tree: Option<Tree>,
 }
+
+/// A kept tree: its head, and the nodes of every fourth level.
+#[derive(Clone, PartialEq)]
+struct Tree(TreeHead, BTreeMap<NodeId, Hash>);
 
 fn stream(number: u64) -> StreamId {
     let kind = if number.is_multiple_of(2) { StreamKind::Audience } else { StreamKind::Routing };
@@ -53,6 +60,24 @@ impl Log {
             log.heads.insert(id, record.head());
         }
         log
+    }
+
+    /// The tree as it is kept of these records.
+    fn tree(&self) -> Tree {
+        let (mut tree, mut nodes) =
+            (Frontier::<crate::ssot::merkle::Sha256>::new(), BTreeMap::new());
+        for stored in &self.records {
+            tree.push_leaf_with(&crate::ssot::merkle::leaf(&stored.digest), |id, hash| {
+                if is_kept(id) {
+                    nodes.insert(id, *hash);
+                }
+            });
+        }
+        Tree(tree.head(), nodes)
+    }
+
+    fn with_tree(&self, tree: &Tree) -> Self {
+        Self { tree: Some(tree.clone()), ..self.clone() }
     }
 
     fn record(&self, at: usize) -> Record {
@@ -111,8 +136,22 @@ impl Store for Log {
     fn payload(&self, _: &Digest) -> Result<Option<Arc<[u8]>>, StoreError> {
         Ok(None)
     }
+    fn kept_tree(&self) -> Option<&dyn KeptTree> {
+        self.tree.as_ref().map(|tree| tree as &dyn KeptTree)
+    }
     fn durability(&self) -> Durability {
         Durability::Volatile
+    }
+}
+
+impl KeptTree for Tree {
+    fn kept_head(&self) -> Result<TreeHead, StoreError> {
+        Ok(self.0)
+    }
+    fn kept_nodes(&self, ids: &[NodeId]) -> Result<Vec<Hash>, StoreError> {
+        let size = self.0.size;
+        let node = |id| self.1.get(id).copied().ok_or(StoreError::NoNode { node: *id, size });
+        ids.iter().map(node).collect()
     }
 }
 
@@ -157,6 +196,9 @@ impl Store for Plain<'_> {
     fn payload(&self, digest: &Digest) -> Result<Option<Arc<[u8]>>, StoreError> {
         self.0.payload(digest)
     }
+    fn kept_tree(&self) -> Option<&dyn KeptTree> {
+        self.0.kept_tree()
+    }
     fn durability(&self) -> Durability {
         self.0.durability()
     }
@@ -180,9 +222,27 @@ fn agree(log: &Log, what: &str) -> Result<Report, String> {
             }
         }
     }
+    #[cfg(feature = "std")]
+    stretches_agree(log, total, &exact, what);
     let whole = verify(log, |_| {}).map_err(|error| format!("{error:?}"));
     assert_eq!(whole, exact, "{what}: the first fault is the same");
     exact
+}
+
+/// The walk on several threads, over stretches that may begin and end anywhere.
+#[cfg(feature = "std")]
+fn stretches_agree(log: &Log, total: u64, exact: &Result<Report, String>, what: &str) {
+    let few = Bounds { piece: 1, window: 4, each: 1, widest: 7, streams: 3 };
+    let wide = Bounds { streams: 1 << 16, ..SMALL };
+    for (bounds, threads) in [(SMALL, 2), (few, 3), (wide, 4), (ALONE, 5), (Bounds::USUAL, 2)] {
+        match (parallel::shared(log, total, threads, 1, bounds, &mut |_| {}), exact) {
+            (Ok(shared), Ok(exact)) => assert_eq!(shared, *exact, "{what}, {threads} threads"),
+            (Err(Stop::Odd), Err(_)) => {}
+            (shared, exact) => panic!("{what}: {threads} {bounds:?}: {shared:?} but {exact:?}"),
+        }
+    }
+    let whole = verify_on(log, 3, |_| {}).map_err(|error| format!("{error:?}"));
+    assert_eq!(whole, *exact, "{what}: the first fault is the same on three threads");
 }
 
 struct Dice(u64);
@@ -291,6 +351,8 @@ fn the_swift_walk_says_what_the_exact_one_says() {
         let mut order = Dice(round);
         let sound = Log::sound(count, |_| order.below(streams));
         assert_eq!(agree(&sound, "sound").unwrap().records, count);
+        let tree = sound.tree();
+        assert_eq!(agree(&sound.with_tree(&tree), "sound").unwrap().root, tree.0.root);
         for way in 0..WAYS {
             let mut log = sound.clone();
             let changed = change(&mut log, &mut dice, way);
@@ -298,6 +360,10 @@ fn the_swift_walk_says_what_the_exact_one_says() {
             assert!(changed || result.is_ok(), "round {round}, way {way}");
             // Only the last one of a stream, changed together with its head, is not seen.
             assert!(!changed || result.is_err() || [23, 24].contains(&way), "{round} {way}");
+            // With the tree as it was, that is seen as well.
+            let whole = agree(&log.with_tree(&tree), &format!("round {round}, way {way}, tree"));
+            assert_eq!(whole.is_err(), changed, "round {round}, way {way}");
+            assert!(result.is_ok() || whole == result, "a fault of a record comes first");
             faults += u32::from(result.is_err());
         }
     }
@@ -476,4 +542,112 @@ fn progress_never_goes_back() {
     let error = verify(&log, |step| told.push(step.verified)).unwrap_err();
     assert!(matches!(error, VerifyError::Fault(Fault::Digest { place: Place::Log(4999), .. })));
     assert!(told.is_sorted_by(|a, b| a < b) && told.len() >= 4, "{told:?}");
+}
+
+/// Every way in which a kept tree can be wrong, and what it is called.
+#[test]
+fn a_kept_tree_that_is_not_of_the_records_is_named() {
+    for count in [1, 2, 15, 16, 17, 33] {
+        let log = Log::sound(count, |index| index % 3);
+        let (tree, total) = (log.tree(), count);
+        let fault = |tree: &Tree| {
+            let log = log.with_tree(tree);
+            let answer = agree(&log, &format!("{total} records")).unwrap_err();
+            let exact = exact::walk(&log, total, &mut |_| {}).unwrap_err();
+            assert_eq!(format!("{exact:?}"), answer);
+            let VerifyError::Fault(fault) = exact else { panic!("{exact}") };
+            fault
+        };
+        for (&node, &expected) in &tree.1 {
+            let mut other = tree.clone();
+            let found = Hash::from_bytes([7; 32]);
+            other.1.insert(node, found);
+            assert_eq!(fault(&other), Fault::TreeNode { node, expected, found });
+            other.1.remove(&node);
+            assert_eq!(fault(&other), Fault::TreeMissing { node, expected });
+        }
+        let expected = tree.0;
+        let before = Log::sound(count - 1, |index| index % 3).tree();
+        let found = [
+            TreeHead { size: total + 1, ..expected },
+            TreeHead { root: Hash::ZERO, ..expected },
+            before.0,
+        ];
+        for found in found {
+            let other = Tree(found, tree.1.clone());
+            assert_eq!(fault(&other), Fault::TreeHead { expected, found });
+        }
+        // As it was one record ago: the last leaf is not there.
+        let last = NodeId { level: 0, index: total - 1 };
+        assert!(matches!(fault(&before), Fault::TreeMissing { node, .. } if node == last));
+    }
+    let node = Fault::TreeMissing { node: NodeId { level: 4, index: 2 }, expected: Hash::ZERO };
+    let said = format!("node 2 of level 4 of the tree: expected {}, found none", Hash::ZERO);
+    assert_eq!(format!("{node}"), said);
+}
+
+/// A store that cannot be read says so, on one thread and on several.
+#[cfg(feature = "std")]
+#[test]
+fn a_store_that_cannot_be_read_is_that_on_every_thread() {
+    struct Unreadable(Log, u64);
+    impl Store for Unreadable {
+        fn append(&self, batch: &Batch) -> Result<Committed, AppendError> {
+            self.0.append(batch)
+        }
+        fn head(&self, stream: &StreamId) -> Result<Head, StoreError> {
+            self.0.head(stream)
+        }
+        fn len(&self) -> Result<u64, StoreError> {
+            self.0.len()
+        }
+        fn read(&self, from: u64, limit: usize) -> Result<Vec<Stored>, StoreError> {
+            if from < self.1 {
+                return self.0.read(from, limit);
+            }
+            let source = alloc::boxed::Box::new(std::io::Error::other("gone"));
+            Err(StoreError::Backend { what: "reading", source })
+        }
+        fn read_stream(
+            &self,
+            stream: &StreamId,
+            from: u64,
+            limit: usize,
+        ) -> Result<Vec<Stored>, StoreError> {
+            self.0.read_stream(stream, from, limit)
+        }
+        fn streams(
+            &self,
+            after: Option<&StreamId>,
+            limit: usize,
+        ) -> Result<Vec<(StreamId, Head)>, StoreError> {
+            self.0.streams(after, limit)
+        }
+        fn payload(&self, digest: &Digest) -> Result<Option<Arc<[u8]>>, StoreError> {
+            self.0.payload(digest)
+        }
+        fn durability(&self) -> Durability {
+            self.0.durability()
+        }
+    }
+    for from in [0, 20_000, 39_999] {
+        let store = Unreadable(Log::sound(40_000, |index| index % 3), from);
+        assert!(matches!(verify(&store, |_| {}), Err(VerifyError::Store(_))));
+        for threads in 1..4 {
+            let result = verify_on(&store, threads, |_| {});
+            assert!(matches!(result, Err(VerifyError::Store(_))), "{from}, {threads}: {result:?}");
+        }
+    }
+}
+
+/// Progress of all threads together only grows and ends with all records.
+#[cfg(feature = "std")]
+#[test]
+fn progress_of_several_threads_is_told_as_one() {
+    let log = Log::sound(70_000, |index| index % 7);
+    let mut told = Vec::new();
+    let report = verify_on(&log, 4, |step| told.push((step.verified, step.total))).unwrap();
+    assert_eq!(report, verify(&log, |_| {}).unwrap());
+    assert!(told.is_sorted_by(|a, b| a.0 < b.0), "{told:?}");
+    assert_eq!(told.last(), Some(&(70_000, 70_000)));
 }

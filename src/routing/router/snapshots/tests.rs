@@ -17,7 +17,9 @@ use crate::ssot::memory::MemoryStore;
 use crate::ssot::record::Draft;
 use crate::ssot::store::Batch;
 use crate::ssot::verify::verify;
-use crate::testing::world::{BEGIN, DefaultEngines, Setup, SharedClock, World, WorldDesk, request};
+use crate::testing::world::{
+    BEGIN, DefaultEngines, Setup, SharedClock, World, WorldDesk, WorldRouter, request,
+};
 
 const SUBJECT: &str = "alice";
 
@@ -141,7 +143,7 @@ fn a_snapshot_that_lies_is_named() {
         let (true, Ok(Some(saved))) = (record.kind() == RecordKind::Snapshot, saved) else {
             return None;
         };
-        let mut live = world.router.fresh(&SUBJECT.parse().unwrap()).unwrap();
+        let mut live = WorldRouter::fresh(&SUBJECT.parse().unwrap()).unwrap();
         saved.into_live(&mut live, true);
         live.record.good += 1;
         save(world.router.engines().modeling(), &live)
