@@ -11,7 +11,6 @@
 //! Requirements: PLAN-8.3, D-40, D-41.
 #![expect(
     clippy::unwrap_used,
-    clippy::panic,
     clippy::similar_names,
     clippy::indexing_slicing,
     clippy::float_arithmetic,
