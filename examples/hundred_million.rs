@@ -167,12 +167,11 @@ fn child(job: &str, rest: &[String]) -> Result<()> {
         "--reads" => reads(&path)?,
         "--verify" => {
             let report = verify(&RedbStore::open_read_only(&path)?, |_| {})?;
-            let took = began.elapsed().as_micros();
+            let (took, busy) = (began.elapsed().as_micros(), processor());
+            let count = u128::from(report.records.max(1));
             say("verify, us", took);
-            say(
-                "verify, ns per record",
-                took.saturating_mul(1000) / u128::from(report.records.max(1)),
-            );
+            say("verify, ns per record", took.saturating_mul(1000) / count);
+            say("verify, ns of processor per record", busy.saturating_mul(1_000_000) / count);
             say("memory of verify at most, KiB", memory("VmHWM"));
         }
         "--backup" => {
@@ -206,6 +205,12 @@ fn grow(path: &Path, size: u64) -> Result<()> {
     let bytes = std::fs::metadata(path)?.len();
     say("file, bytes", bytes.into());
     say("file, bytes per record", u128::from(bytes / size.max(1)));
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::MetadataExt as _;
+        let blocks = std::fs::metadata(path)?.blocks().saturating_mul(512);
+        say("file, bytes of blocks per record", u128::from(blocks / size.max(1)));
+    }
     Ok(())
 }
 

@@ -20,3 +20,5 @@ mod incremental;
 mod log;
 #[path = "matrix/rules.rs"]
 mod rules;
+#[path = "matrix/runs.rs"]
+mod runs;

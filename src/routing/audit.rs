@@ -47,8 +47,9 @@
 //! A move that the Safety System asked for stands in one commit with the evidence of the
 //! route it follows from. A session's opening stands in the session's stream and right
 //! after it in the subject's, alike. A payload that is kept is the one that is named; one
-//! that is not kept was erased, which is counted and no fault. A route without outcome is
-//! open, which is told and no fault.
+//! that is not kept was erased by a decision of governance that stands in the subject's
+//! stream, which is counted and no fault. A route without outcome is open, which is told and
+//! no fault.
 //!
 //! **Replay.** An audience's record starts from the state the stream has reached and is
 //! an edge of the table. Routes of one session follow each other; the Routing ID is the
@@ -60,6 +61,9 @@
 //! **Policy.** Evidence names the pins in force at that place of the log. Clearances,
 //! blocks and constitutional checks name the parts of that set; decisions and openings,
 //! which do not wait for the policy stream, those of a set that was ever in force.
+//!
+//! Scores of a session against earlier ones, and conflicts that were detected, are held
+//! against schema and source; nothing else rests on them here.
 //!
 //! **Snapshot.** Applies from a stream's first snapshot on. It stands where one may
 //! ([`crate::ssot::snapshot`]); an audience's names the state and the review that the
@@ -210,12 +214,9 @@ impl Examiner for Auditor {
         store: &S,
     ) -> Result<(), StoreError> {
         check_source(record, scene);
-        let body = match schema::read(record, scene) {
-            Some(body) => body,
-            None => {
-                self.gap(scene.index());
-                return Ok(());
-            }
+        let Some(body) = schema::read(record, scene) else {
+            self.gap(scene.index());
+            return Ok(());
         };
         let settled = self.settle(record, &body, scene);
         match &body {
@@ -245,6 +246,27 @@ impl Examiner for Auditor {
     fn pending(&self) -> Option<(StreamId, Fault)> {
         let pending = self.pending.as_ref()?;
         Some((pending.stream.clone(), pending.fault("the log's end")))
+    }
+
+    fn closing<'m>(
+        &self,
+        stream: &StreamId,
+        memo: &'m Memo,
+        other: &dyn Fn(&StreamId) -> Option<&'m Memo>,
+    ) -> Option<Fault> {
+        let Memo::Routing(routes) = memo else { return None };
+        let at = routes.missing?;
+        let of = |kind, name: &Name| StreamId::new(kind, name.clone());
+        let Some(Memo::Session(session)) = other(&of(StreamKind::Session, stream.name())) else {
+            return None;
+        };
+        let decided = match other(&of(StreamKind::Governance, session.subject.name())) {
+            Some(Memo::Governance(memo)) => memo.erased_before,
+            _ => 0,
+        };
+        let gone = decided <= at.0 && self.blind.is_none();
+        let expected = "the payload it names, or a decision to erase it";
+        gone.then(|| Fault::new(Rule::Payload, at, expected, "neither"))
     }
 
     fn remarks(&self, memo: &Memo) -> (Option<u64>, u64) {

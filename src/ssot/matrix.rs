@@ -40,7 +40,7 @@
 //!
 //! Schema, identity, lineage, replay, policy and snapshot need to know what bodies mean,
 //! and the log stands below all who write into it. So an [`Examiner`] brings them;
-//! [`routing::audit`](../../routing/audit/index.html) has the one for what prospera
+//! [`crate::routing::audit`] has the one for what prospera
 //! writes, and says precisely what it asks. [`LogOnly`] brings none. What is found by other
 //! means, a replay for example, is laid over with [`Matrix::lay_over`].
 //!
@@ -81,6 +81,7 @@ mod data;
 mod examiner;
 mod html;
 mod proof;
+mod rows;
 mod state;
 mod table;
 mod walk;

@@ -203,6 +203,9 @@ fn the_page_stands_alone_and_escapes_what_a_log_says() {
     ] {
         assert!(page.contains(text), "{text}");
     }
+    if let Ok(path) = std::env::var("MATRIX_PAGE") {
+        std::fs::write(path, &page).unwrap();
+    }
     for check in Check::ALL {
         assert!(page.contains(&format!(">{check}</th>")), "{check}");
     }

@@ -12,7 +12,7 @@ use prospera::ssot::store::Store;
 use crate::forge::{Forge, day, made, matrix};
 
 /// Walks in steps of these lengths, saving and restoring between them.
-fn in_steps(store: &(impl Store + ?Sized), steps: &[u64]) -> Matrix {
+pub(crate) fn in_steps(store: &(impl Store + ?Sized), steps: &[u64]) -> Matrix {
     let mut inspector = Inspector::new(Auditor::new());
     let steps = steps.iter().copied().map(Some).chain([None]);
     for limit in steps {

@@ -253,8 +253,30 @@ fn lineage_payloads_that_are_kept_are_those_named() {
     only(&matrix(&medium), &[&format!("{S1} lineage.payload")]);
     medium.payloads.remove(&block.intent);
     let found = matrix(&medium);
+    only(&found, &[&format!("{S1} lineage.payload")]);
+    assert_eq!(found.remarks().1, erased + 1);
+}
+
+/// What governance decided to erase is missing on purpose: counted, and no fault.
+#[test]
+fn lineage_payloads_may_be_erased_by_decision() {
+    let (world, governor) = (World::new(), World::new().governor());
+    let router = world.router(day());
+    let before = matrix(router.store()).remarks().1;
+    let forgotten = router.forget(&governor, &"alice".parse().unwrap(), "she asked for it");
+    assert!(forgotten.unwrap().erased > 3);
+    let store = router.into_store();
+    let found = matrix(&store);
     only(&found, &[]);
-    assert_eq!(found.remarks().1, erased + 1, "erased, and no fault");
+    assert!(found.remarks().1 > before + 3, "{:?}", found.remarks());
+    // Without the decision they are missing all the same.
+    let mut forge = Forge::of(&store);
+    let last = forge.sheets.len() - 1;
+    assert_eq!(forge.sheets[last].kind, RecordKind::GovernanceDecision);
+    forge.sheets.pop();
+    let found = matrix(&forge.seal());
+    assert!(bad(&found).iter().all(|cell| cell.ends_with("lineage.payload")), "{:?}", bad(&found));
+    assert_eq!(bad(&found).len(), 2);
 }
 
 #[test]

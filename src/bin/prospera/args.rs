@@ -95,6 +95,9 @@ enum Command {
     /// Nothing else may have the store open. What is in it stays as it is, whatever happens
     /// meanwhile. For example: `prospera compact log.redb`
     Compact(StoreArg),
+    /// Signs the log, publishes it, verifies what was published.
+    #[command(subcommand)]
+    Log(crate::log::LogCommand),
     /// Checks a Routing Table.
     #[command(subcommand)]
     Table(TableCommand),
@@ -519,6 +522,7 @@ impl Arguments {
             Command::Segment(command) => crate::segment::run(&command, out),
             Command::Backup { store, to } => crate::backup::run(&store, &to, out),
             Command::Compact(args) => crate::compact::run(&args.store, out),
+            Command::Log(command) => command.run(out),
             Command::Table(TableCommand::Check { file }) => crate::check::table(&file, out),
             Command::Policy(PolicyCommand::Check { folder }) => crate::check::policy(&folder, out),
             Command::Identity(IdentityCommand::Score(args)) => crate::identity::score(&args, out),

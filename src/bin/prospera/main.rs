@@ -19,6 +19,7 @@ mod forget;
 mod identity;
 mod init;
 mod kept;
+mod log;
 mod matrix;
 mod out;
 mod records;

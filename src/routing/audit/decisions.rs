@@ -126,6 +126,11 @@ impl Auditor {
                 *memo = Memo::Governance(GovernanceMemo::default());
             }
             if let Memo::Governance(memo) = memo {
+                if let Matter::Erasure { before, .. } = decision.matter()
+                    && decision.granted()
+                {
+                    memo.erased_before = memo.erased_before.max(*before);
+                }
                 memo.decisions.push(kept);
             }
         }

@@ -1,6 +1,8 @@
 //! Routes: evidence and outcomes.
 
-use crate::digest::{Digest, Domain};
+use alloc::sync::Arc;
+
+use crate::digest::Digest;
 use crate::id::LayerId;
 use crate::intent::RoutingComponents;
 use crate::limits::LEEWAY_MILLIS;
@@ -9,6 +11,7 @@ use crate::routing::audit::decisions::{About, Use};
 use crate::routing::audit::memo::{Memo, Question, Route, RoutingMemo};
 use crate::routing::audit::{Auditor, absent, beside, not_before, rests};
 use crate::routing::evidence::{EvidenceBlock, Outcome, OutcomeStatus, StepResult, TraceEntry};
+use crate::routing::payloads::{self, PayloadError};
 use crate::ssot::matrix::{Check, Rule, Scene, Why};
 use crate::ssot::record::{Record, StreamId, StreamKind};
 use crate::ssot::snapshot::is_slot;
@@ -36,12 +39,10 @@ impl Auditor {
         }
         ask(record, block, scene);
         if block.kind.is_some() {
-            let intent = (Domain::Intent, &block.intent);
-            memo.erased += u64::from(!payload(store, scene, "intent", intent)?);
+            memo.missed(payload(payloads::intent(store, block), scene)?, scene.at());
         }
-        if let Some(objective) = &block.objective {
-            let objective = (Domain::Objective, objective);
-            memo.erased += u64::from(!payload(store, scene, "objective", objective)?);
+        if block.objective.is_some() {
+            memo.missed(payload(payloads::objective(store, block), scene)?, scene.at());
         }
         memo.seen = memo.seen.max(block.timestamp);
         memo.open = None;
@@ -79,11 +80,12 @@ pub(super) fn outcome<S: Store + ?Sized>(
         Some(_) => {}
     }
     let kept = match &outcome.output {
-        Some(output) => payload(store, scene, "output", (Domain::Output, output))?,
+        Some(_) => payload(payloads::output(store, outcome), scene)?,
         None => true,
     };
+    let at = scene.at();
     if let Some(Memo::Routing(memo)) = scene.memo() {
-        memo.erased += u64::from(!kept);
+        memo.missed(kept, at);
         if let Some(open) = open {
             let vote = match outcome.status {
                 OutcomeStatus::Done => Vote::Agree,
@@ -107,18 +109,22 @@ pub(super) fn saved(record: &Record, scene: &mut Scene<'_, Memo>) {
 }
 
 /// Whether the payload is kept. One that is kept must be the one named.
-fn payload<S: Store + ?Sized>(
-    store: &S,
+fn payload(
+    kept: Result<Option<Arc<[u8]>>, PayloadError>,
     scene: &mut Scene<'_, Memo>,
-    what: &str,
-    (domain, digest): (Domain, &Digest),
 ) -> Result<bool, StoreError> {
-    let Some(bytes) = store.payload(digest)? else { return Ok(false) };
-    let found = domain.hash(&bytes);
-    if found != *digest {
-        scene.fault(Rule::Payload, alloc::format!("the {what} {digest}"), found);
+    match kept {
+        Ok(kept) => Ok(kept.is_some()),
+        Err(PayloadError::Store(error)) => Err(error),
+        Err(PayloadError::Changed { what, expected, found }) => {
+            scene.fault(Rule::Payload, alloc::format!("the {what} {expected}"), found);
+            Ok(true)
+        }
+        Err(error) => {
+            scene.fault(Rule::Payload, "a payload that reads", error);
+            Ok(true)
+        }
     }
-    Ok(true)
 }
 
 /// Whether the route passed the Identity System.

@@ -87,6 +87,18 @@ pub struct RoutingMemo {
     pub(super) standing: Consensus,
     pub(super) open: Option<Route>,
     pub(super) erased: u64,
+    /// The last record whose payload is not kept: its place in the log and in its stream.
+    pub(super) missing: Option<(u64, u64)>,
+}
+
+impl RoutingMemo {
+    /// Counts a payload that is not kept.
+    pub(super) fn missed(&mut self, kept: bool, at: (u64, u64)) {
+        if !kept {
+            self.erased = self.erased.saturating_add(1);
+            self.missing = Some(at);
+        }
+    }
 }
 
 /// A route without an outcome.
@@ -101,6 +113,8 @@ pub(super) struct Route {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct GovernanceMemo {
     pub(super) decisions: Few<Kept>,
+    /// What stands before this place of the log was to be erased.
+    pub(super) erased_before: u64,
 }
 
 /// A decision that nothing has used.
@@ -226,7 +240,18 @@ macro_rules! fields {
 fields! {
     SubjectMemo { questions }
     Question { about, session, requester, asked_at, until }
-    GovernanceMemo { decisions }
+}
+
+impl Encode for GovernanceMemo {
+    fn encode(&self, out: &mut Writer) {
+        out.value(&self.decisions).u64(self.erased_before);
+    }
+}
+
+impl Decode for GovernanceMemo {
+    fn decode(input: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        Ok(Self { decisions: input.value()?, erased_before: input.u64()? })
+    }
 }
 
 impl Encode for AudienceMemo {
@@ -291,13 +316,19 @@ impl Decode for Route {
 impl Encode for RoutingMemo {
     fn encode(&self, out: &mut Writer) {
         out.value(&self.seen).value(&self.standing).option(self.open.as_ref()).u64(self.erased);
+        match self.missing {
+            None => out.u8(0),
+            Some((index, sequence)) => out.u8(1).u64(index).u64(sequence),
+        };
     }
 }
 
 impl Decode for RoutingMemo {
     fn decode(input: &mut Reader<'_>) -> Result<Self, DecodeError> {
         let (seen, standing) = (input.value()?, input.value()?);
-        Ok(Self { seen, standing, open: input.option()?, erased: input.u64()? })
+        let (open, erased) = (input.option()?, input.u64()?);
+        let missing = if input.bool()? { Some((input.u64()?, input.u64()?)) } else { None };
+        Ok(Self { seen, standing, open, erased, missing })
     }
 }
 

@@ -215,7 +215,8 @@ rules! {
     Cause = 605, Lineage, "lineage.cause",
         "An audience moved for the Safety System, and no evidence of a route stands beside it.";
     Payload = 606, Lineage, "lineage.payload",
-        "A payload is kept that is not the one the evidence names.";
+        "A payload is kept that is not the one the evidence names, or is gone without a decision to \
+         erase it.";
     Twin = 607, Lineage, "lineage.twin",
         "A session's opening must stand in the session's and in the subject's stream, alike.";
     State = 701, Replay, "replay.state",

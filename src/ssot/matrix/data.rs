@@ -51,7 +51,7 @@ impl Row {
     }
 
     /// Notes a fault, unless its check has failed before.
-    pub(super) fn fail(&mut self, fault: Fault) -> bool {
+    pub(super) fn fail(&mut self, fault: &Fault) -> bool {
         let cells = Check::ALL.into_iter().zip(&mut self.cells);
         let own = cells.filter(|(check, _)| *check == fault.rule.check()).map(|(_, cell)| cell);
         own.take(1).any(|cell| cell.fail(fault.clone()))
@@ -288,7 +288,7 @@ impl Matrix {
         };
         let Some(row) = self.rows.get_mut(place) else { return false };
         match found {
-            Err(fault) => fault.rule.check() == check && row.fail(fault),
+            Err(fault) => fault.rule.check() == check && row.fail(&fault),
             Ok(records) => {
                 let cells = Check::ALL.into_iter().zip(&mut row.cells);
                 let mut own = cells.filter(|(other, _)| *other == check).map(|(_, cell)| cell);

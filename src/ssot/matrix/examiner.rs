@@ -52,6 +52,15 @@ pub trait Examiner {
     /// What must still come, when the log ends here: whose it is, and what is wrong then.
     fn pending(&self) -> Option<(StreamId, Fault)>;
 
+    /// What is wrong with a stream once the log was looked at to its end: what is
+    /// remembered of it does not fit what is remembered of others.
+    fn closing<'m>(
+        &self,
+        stream: &StreamId,
+        memo: &'m Self::Memo,
+        other: &dyn Fn(&StreamId) -> Option<&'m Self::Memo>,
+    ) -> Option<Fault>;
+
     /// The evidence of a route without an outcome, and how many payloads were erased.
     fn remarks(&self, memo: &Self::Memo) -> (Option<u64>, u64);
 
@@ -112,6 +121,15 @@ impl Examiner for LogOnly {
     fn gap(&mut self, _: u64) {}
 
     fn pending(&self) -> Option<(StreamId, Fault)> {
+        None
+    }
+
+    fn closing<'m>(
+        &self,
+        _: &StreamId,
+        _: &'m Nothing,
+        _: &dyn Fn(&StreamId) -> Option<&'m Nothing>,
+    ) -> Option<Fault> {
         None
     }
 

@@ -104,7 +104,7 @@ impl Matrix {
             self.page_kind(out, kind, options)?;
         }
         out.push_str("</table>\n");
-        self.write_legend(out)?;
+        write_legend(out)?;
         write!(
             out,
             "</main>\n<footer>Made {} by {}. Matrix digest <code>{}</code>.</footer>\n\
@@ -122,14 +122,14 @@ impl Matrix {
         let count = self.streams(None);
         match self.verdict() {
             State::Unsound => {
-                let faults = (self.faults().len() + log.faults.len()) as u64 + log.further;
-                let bad = count.of(State::Unsound);
+                let failed = (self.faults().len() + log.faults.len()) as u64 + log.further;
                 format!(
-                    "Unsound: {} {} in {} of {} streams. What they say cannot be relied upon.",
-                    grouped(faults),
-                    plural(faults, "first fault"),
-                    grouped(bad),
-                    grouped(streams)
+                    "Unsound: {} {} failed, in {} of {} {}. What they say cannot be relied upon.",
+                    grouped(failed),
+                    plural(failed, "check"),
+                    grouped(count.of(State::Unsound)),
+                    grouped(streams),
+                    plural(streams, "stream")
                 )
             }
             State::Stale => format!(
@@ -182,9 +182,10 @@ impl Matrix {
         }
         out.push_str("<h2>First faults</h2>\n<p>Of each stream and check the first one, in the order of the log.</p>\n<ol class=\"faults\">\n");
         for fault in self.log().faults.iter().take(options.faults) {
-            write!(
+            writeln!(
                 out,
-                "<li><p><b>The log, record {}.</b> {}</p><p class=\"detail\">Expected {}; found {}.</p></li>\n",
+                "<li><p><b>The log, record {}.</b> {}</p>\
+                 <p class=\"detail\">Expected {}; found {}.</p></li>",
                 grouped(fault.index),
                 escaped(fault.rule.plain_words()),
                 escaped(&fault.expected),
@@ -192,10 +193,10 @@ impl Matrix {
             )?;
         }
         for (stream, fault) in faults.iter().take(options.faults) {
-            write!(
+            writeln!(
                 out,
                 "<li><p><b>{}, record {}</b> of <code>{}</code> (sequence {}). {}</p>\
-                 <p class=\"detail\">Expected {}; found {}. <span class=\"rule\">{}</span></p></li>\n",
+                 <p class=\"detail\">Expected {}; found {}. <span class=\"rule\">{}</span></p></li>",
                 fault.rule.check().name(),
                 grouped(fault.index),
                 escaped(&format!("{stream}")),
@@ -271,40 +272,40 @@ impl Matrix {
         out.push_str("</tbody>\n");
         Ok(())
     }
+}
 
-    fn write_legend(&self, out: &mut String) -> core::fmt::Result {
-        out.push_str("<h2>What the cells say</h2>\n<dl class=\"legend\">\n");
-        let meanings = [
-            (State::Unsound, "Something is wrong. The first fault is listed above."),
-            (State::Stale, "It was sound when it was last checked, and has grown since."),
-            (
-                State::NotChecked,
-                "It could not be checked, or not any further; the cell's title says why.",
-            ),
-            (State::Sound, "Every record was looked at, and nothing is wrong."),
-            (State::NotApplicable, "The check has nothing to say of such a stream."),
-        ];
-        for (state, meaning) in meanings {
-            writeln!(
-                out,
-                "<div><dt><span class=\"key {}\">{}</span></dt><dd><b>{}</b>. {meaning}</dd></div>",
-                class(state),
-                state.mark(),
-                state.words()
-            )?;
-        }
-        out.push_str("</dl>\n<h2>What the checks ask</h2>\n<dl class=\"legend\">\n");
-        for check in Check::ALL {
-            writeln!(
-                out,
-                "<div><dt>{}</dt><dd>{}</dd></div>",
-                check.name(),
-                escaped(check.question())
-            )?;
-        }
-        out.push_str("</dl>\n");
-        Ok(())
+fn write_legend(out: &mut String) -> core::fmt::Result {
+    out.push_str("<h2>What the cells say</h2>\n<dl class=\"legend\">\n");
+    let meanings = [
+        (State::Unsound, "Something is wrong. The first fault is listed above."),
+        (State::Stale, "It was sound when it was last checked, and has grown since."),
+        (
+            State::NotChecked,
+            "It could not be checked, or not any further; the cell's title says why.",
+        ),
+        (State::Sound, "Every record was looked at, and nothing is wrong."),
+        (State::NotApplicable, "The check has nothing to say of such a stream."),
+    ];
+    for (state, meaning) in meanings {
+        writeln!(
+            out,
+            "<div><dt><span class=\"key {}\">{}</span></dt><dd><b>{}</b>. {meaning}</dd></div>",
+            class(state),
+            state.mark(),
+            state.words()
+        )?;
     }
+    out.push_str("</dl>\n<h2>What the checks ask</h2>\n<dl class=\"legend\">\n");
+    for check in Check::ALL {
+        writeln!(
+            out,
+            "<div><dt>{}</dt><dd>{}</dd></div>",
+            check.name(),
+            escaped(check.question())
+        )?;
+    }
+    out.push_str("</dl>\n");
+    Ok(())
 }
 
 fn write_head(out: &mut String, first: &str, second: Option<&str>) -> core::fmt::Result {

@@ -6,6 +6,7 @@
 //! place, and no other leaf is. When it is not, the leaves are compared one by one to
 //! name the record.
 
+use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
@@ -43,7 +44,7 @@ impl fmt::Display for Checkpoint {
 pub(super) enum Trunk {
     /// All of them.
     Whole {
-        tree: Frontier<Sha256>,
+        tree: Box<Frontier<Sha256>>,
         /// Whether a record was named whose leaf is not that of the store's tree.
         named: bool,
     },
@@ -52,8 +53,8 @@ pub(super) enum Trunk {
 }
 
 impl Trunk {
-    pub(super) const fn new() -> Self {
-        Self::Whole { tree: Frontier::new(), named: false }
+    pub(super) fn new() -> Self {
+        Self::Whole { tree: Box::new(Frontier::new()), named: false }
     }
 
     /// The next leaf.
@@ -93,10 +94,7 @@ impl Trunk {
                 Ok(()) => return Ok(()),
                 Err(error) => alloc::format!("a log that does not go on from it: {error}"),
             },
-            Err(error) => match beneath(error) {
-                Ok(what) => what,
-                Err(error) => return Err(error),
-            },
+            Err(error) => beneath(error)?,
         };
         let index = checkpoint.size.saturating_sub(1);
         note(faults, LogFault::new(LogRule::Tree, index, checkpoint, found));
@@ -188,7 +186,7 @@ impl Trunk {
         let index = tree.size().saturating_sub(1);
         for row in rows {
             let last = row.checked.saturating_sub(1);
-            row.fail(Fault::new(Rule::Root, (index, last), &expected, &found));
+            row.fail(&Fault::new(Rule::Root, (index, last), &expected, &found));
         }
         note(faults, LogFault::new(LogRule::Tree, index, expected, found));
         Ok(())
@@ -229,6 +227,7 @@ impl Trunk {
             peaks.push(Hash::from_bytes(*input.digest()?.as_bytes()));
         }
         let tree = Frontier::from_edge(size, peaks).ok_or(input.invalid("a tree of that size"))?;
+        let tree = Box::new(tree);
         Ok(Self::Whole { tree, named })
     }
 }

@@ -29,14 +29,9 @@ impl Default for TableOptions {
 }
 
 /// The columns that the checks take, spaces between them included.
-const CHECKS_WIDTH: usize = {
-    let (mut width, mut place) = (0, 0);
-    while place < Check::ALL.len() {
-        width += column(Check::ALL[place]) + 1;
-        place += 1;
-    }
-    width
-};
+fn checks_width() -> usize {
+    Check::ALL.iter().map(|check| column(*check) + 1).sum()
+}
 
 /// How wide the column of a check is: its name, or the longest mark.
 const fn column(check: Check) -> usize {
@@ -56,7 +51,7 @@ impl Matrix {
 
     fn write_table(&self, out: &mut String, options: &TableOptions) -> core::fmt::Result {
         let paint = Paint(options.colour);
-        let name = options.width.saturating_sub(CHECKS_WIDTH).clamp(16, 64);
+        let name = options.width.saturating_sub(checks_width()).clamp(16, 64);
         let verdict = self.verdict();
         writeln!(
             out,

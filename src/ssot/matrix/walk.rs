@@ -5,11 +5,12 @@ use alloc::vec::Vec;
 use hashbrown::HashMap;
 
 use crate::digest::{Digest, Domain};
-use crate::ssot::matrix::cell::{Cell, Fault};
-use crate::ssot::matrix::check::{CHECKS, Check, Rule};
-use crate::ssot::matrix::data::{LogFault, LogRule, LogState, Made, Matrix, Row};
-use crate::ssot::matrix::examiner::{Examiner, Scene, Track, Tracks};
+use crate::ssot::matrix::cell::Fault;
+use crate::ssot::matrix::check::{Check, Rule};
+use crate::ssot::matrix::data::{LogFault, LogRule};
+use crate::ssot::matrix::examiner::{Examiner, Scene, Tracks};
 use crate::ssot::matrix::proof::{Checkpoint, Trunk, note};
+use crate::ssot::matrix::rows::started;
 use crate::ssot::record::{Head, Record, RecordKind, StreamId};
 use crate::ssot::store::{Store, StoreError, Stored, Stretch};
 use crate::ssot::verify::{Progress, RecordView};
@@ -18,8 +19,6 @@ use crate::ssot::verify::{Progress, RecordView};
 const PIECE: usize = 256;
 /// How many faults of the log as a whole are kept; the others are counted.
 const LOG_FAULTS: usize = 64;
-/// How many streams are asked for at a time.
-const PAGE: usize = 1024;
 
 /// How far a walk goes, and what it is held against.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -121,16 +120,12 @@ impl<X: Examiner> Inspector<X> {
             read += piece.len() as u64;
             let mut touched = Touched::new();
             for stored in &piece {
-                match stored {
-                    Some(stored) => {
-                        let known = (&remembered, &mut touched);
-                        self.record(store, stored, options, known)?;
-                    }
-                    None => {
-                        let what = "bytes that cannot be read";
-                        self.unreadable("a record", what);
-                        self.trunk.poison(self.next);
-                    }
+                if let Some(stored) = stored {
+                    let known = (&remembered, &mut touched);
+                    self.record(store, stored, options, known)?;
+                } else {
+                    self.unreadable("a record", "bytes that cannot be read");
+                    self.trunk.poison(self.next);
                 }
                 self.next = self.next.saturating_add(1);
             }
@@ -399,123 +394,6 @@ impl<X: Examiner> Inspector<X> {
             }
         }
     }
-
-    /// The matrix of what was looked at, held against the streams' heads as they are now.
-    ///
-    /// Reads no record. A stream that has grown since is stale; [`Inspector::run`] is what
-    /// looks at more.
-    ///
-    /// # Errors
-    /// [`StoreError`] when the store cannot be read at all.
-    pub fn matrix<S: Store + ?Sized>(&self, store: &S, made: Made) -> Result<Matrix, StoreError> {
-        let mut rows = Vec::with_capacity(self.tracks.list.len());
-        let mut listed = alloc::vec![false; self.tracks.list.len()];
-        let mut faults = self.faults.clone();
-        let records = store.len()?;
-        let mut after: Option<StreamId> = None;
-        loop {
-            let page = match store.streams(after.as_ref(), PAGE) {
-                Ok(page) => page,
-                Err(error) if said_of_the_log(&error) => {
-                    faults.push(LogFault::new(LogRule::Index, 0, "the streams' heads", error));
-                    break;
-                }
-                Err(error) => return Err(error),
-            };
-            let Some((last, _)) = page.last() else { break };
-            if after.as_ref().is_some_and(|after| after >= last) {
-                let what = "a stream that is listed out of order";
-                faults.push(LogFault::new(LogRule::Index, 0, "streams in order", what));
-                break;
-            }
-            after = Some(last.clone());
-            for (stream, head) in page {
-                match self.tracks.place(&stream) {
-                    Some(own) => {
-                        if let Some(listed) = listed.get_mut(own) {
-                            *listed = true;
-                        }
-                        rows.extend(self.tracks.list.get(own).map(|track| self.row(track, head)));
-                    }
-                    None => rows.push(self.unseen(stream, head)),
-                }
-            }
-        }
-        // Records were appended while the heads were read: then more is expected of them.
-        let whole = store.len()? <= self.next;
-        if whole {
-            for row in &mut rows {
-                ends_here(row);
-            }
-        }
-        for (track, listed) in self.tracks.list.iter().zip(listed) {
-            if !listed {
-                rows.push(self.row(track, Head::EMPTY));
-            }
-        }
-        if whole && let Some((stream, fault)) = self.examiner.pending() {
-            for row in rows.iter_mut().filter(|row| row.stream == stream) {
-                row.fail(fault.clone());
-            }
-        }
-        self.trunk.hold(store, &mut rows, &mut faults)?;
-        let log = LogState {
-            records: records.max(self.next),
-            checked: self.next,
-            last: self.last,
-            root: self.trunk.root(),
-            policy: self.examiner.policy(),
-            faults,
-            further: self.further,
-        };
-        Ok(Matrix::new(made, log, rows))
-    }
-
-    fn row(&self, track: &Track<X::Memo>, head: Head) -> Row {
-        let (open, erased) = self.examiner.remarks(&track.memo);
-        let checked = track.head.length();
-        let (stream, cells) = (track.stream.clone(), track.cells.clone());
-        let mut row = Row { stream, head, checked, cells, open, erased };
-        if head.length() > checked {
-            row.cells.iter_mut().for_each(|cell| cell.grown(head.length() - checked));
-        } else if head != track.head {
-            let at = (self.next.saturating_sub(1), checked);
-            row.fail(Fault::new(Rule::Head, at, track.head, head));
-        }
-        row
-    }
-
-    /// A stream that begins beyond what was looked at.
-    fn unseen(&self, stream: StreamId, head: Head) -> Row {
-        let track = started(&self.examiner, &stream);
-        let mut row = Row { stream, head, checked: 0, cells: track.cells, open: None, erased: 0 };
-        row.cells.iter_mut().for_each(|cell| cell.grown(head.length()));
-        row
-    }
-}
-
-/// The log was looked at to its end, so a head beyond that is wrong.
-fn ends_here(row: &mut Row) {
-    if row.head.length() <= row.checked {
-        return;
-    }
-    for cell in &mut row.cells {
-        if let Cell::Stale { records, .. } = *cell {
-            *cell = Cell::Sound { records };
-        }
-    }
-    let expected = alloc::format!("a head of {} records", row.checked);
-    let at = (0, row.checked);
-    row.fail(Fault::new(Rule::Head, at, expected, row.head));
-}
-
-fn started<X: Examiner>(examiner: &X, stream: &StreamId) -> Track<X::Memo> {
-    let mut cells = [const { Cell::NEW }; CHECKS];
-    for (check, cell) in Check::ALL.into_iter().zip(&mut cells) {
-        *cell = examiner.starts(check, stream.kind());
-    }
-    let (stream, memo) = (stream.clone(), X::Memo::default());
-    Track { stream, head: Head::EMPTY, cells, broken: None, halted: None, memo }
 }
 
 /// Whether the error says something of what was read, not of the store's health.
