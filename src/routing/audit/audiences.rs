@@ -90,12 +90,14 @@ fn replay(record: &Record, entry: Result<&Entry, &ReplayProblem>, scene: &mut Sc
     };
     let state = memo.state;
     let index = scene.index();
-    // Records of one commit stand side by side: the route behind them may still name the
-    // state from before.
-    if memo.last.checked_add(1) != Some(index) || memo.time != record.timestamp() || index == 0 {
-        memo.before = state;
+    // What the Safety System asks for stands right before the evidence of its route, in one
+    // commit: that route may still name the state from before.
+    if record.source() == Subsystem::Safety {
+        if memo.last.checked_add(1) != Some(index) || memo.time != record.timestamp() {
+            memo.before = state;
+        }
+        (memo.last, memo.time) = (index, record.timestamp());
     }
-    (memo.last, memo.time) = (index, record.timestamp());
     match entry {
         Err(problem) => {
             let expected = alloc::format!("a transition from {state}");

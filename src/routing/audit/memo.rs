@@ -43,9 +43,9 @@ pub enum Memo {
 pub struct AudienceMemo {
     pub(super) state: State,
     pub(super) review: Review,
-    /// Its state before the last commit that moved it.
+    /// Its state before the last commit in which the Safety System moved it.
     pub(super) before: State,
-    /// Where its last record stands, and when it was written.
+    /// Where the last record of that commit stands in the log, and when it was written.
     pub(super) last: u64,
     pub(super) time: Timestamp,
     /// From this record on its state is not known.
