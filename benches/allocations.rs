@@ -14,9 +14,13 @@ use prospera::audience::state::State;
 use prospera::audience::table::Way;
 use prospera::intent::Catalogue;
 use prospera::routing::{Desk, Router};
+use prospera::ssot::memory::MemoryStore;
+use prospera::ssot::merkle::{Frontier, Sha256};
+use prospera::ssot::verify::verify;
 use prospera::testing::world::{BEGIN, DefaultEngines, Setup, SharedClock, session};
 
 use common::forgetful::Forgetful;
+use common::logs::fill;
 use common::lookup::{Lookup, SIZES};
 use common::machine;
 use common::report::{self, Report};
@@ -37,6 +41,7 @@ fn main() {
     intents(&mut report);
     routes(&mut report);
     peak(&mut report);
+    logs(&mut report);
     report.end();
 }
 
@@ -135,4 +140,32 @@ fn peak(report: &mut Report) {
     report.count("peak-routes-1000", "peak over 1,000 routes", (few, "bytes"), None);
     let against = Some(("peak-routes-1000", few));
     report.count("peak-routes-1000000", "  over a million", (many, "bytes"), against);
+}
+
+/// What appending to a tree and verifying a log hold at a time, on top of the log itself.
+fn logs(report: &mut Report) {
+    let million = std::env::var("PROSPERA_ROUTES").map_or(1_000_000, |n| n.parse().unwrap());
+    let held = |records: usize| {
+        let store = MemoryStore::new();
+        fill(&store, records, 64, &[0]);
+        let mut tree = Frontier::<Sha256>::new();
+        let appending = measure(|| (0..records as u64).for_each(|n| tree.push(&n.to_le_bytes())));
+        let verifying = measure(|| {
+            black_box(verify(&store, |_| {}).unwrap());
+        });
+        assert_eq!(tree.size(), verify(&store, |_| {}).unwrap().records);
+        [appending.bytes_max, verifying.bytes_max].map(u128::from)
+    };
+    let ([tree, verified], [more_tree, more_verified]) = (held(million), held(10 * million));
+    report.count("peak-tree-1m", "peak of appending a million leaves", (tree, "bytes"), None);
+    let against = Some(("peak-tree-1m", tree));
+    report.count("peak-tree-10m", "  ten million", (more_tree, "bytes"), against);
+    report.count(
+        "peak-verify-1m",
+        "peak of verifying a million records",
+        (verified, "bytes"),
+        None,
+    );
+    let against = Some(("peak-verify-1m", verified));
+    report.count("peak-verify-10m", "  ten million", (more_verified, "bytes"), against);
 }

@@ -193,6 +193,14 @@ pub enum Domain {
     TreeLeaf,
     /// A node of a Merkle tree made with BLAKE3.
     TreeNode,
+    /// Part of a packed segment of a log.
+    Segment,
+    /// An SSOT Integrity Matrix, or what is remembered between two of them.
+    IntegrityMatrix,
+    /// A salted commitment ([`crate::commitment`]).
+    Commitment,
+    /// Under what a subject's key is kept.
+    SubjectKey,
 }
 
 macro_rules! contexts {
@@ -232,6 +240,10 @@ contexts! {
     Contract => "prospera 2026 module contract v1",
     TreeLeaf => "prospera 2026 tree leaf v1",
     TreeNode => "prospera 2026 tree node v1",
+    Segment => "prospera 2026 ssot segment v1",
+    IntegrityMatrix => "prospera 2026 integrity matrix v1",
+    Commitment => "prospera 2026 commitment v1",
+    SubjectKey => "prospera 2026 subject key v1",
 }
 
 impl Domain {

@@ -156,6 +156,11 @@ impl Writer {
         self.bytes.capacity()
     }
 
+    /// Forgets what was written after the first `length` bytes.
+    pub fn truncate(&mut self, length: usize) {
+        self.bytes.truncate(length);
+    }
+
     /// Forgets what was written and keeps the room.
     pub fn clear(&mut self) {
         self.bytes.clear();

@@ -13,6 +13,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
 
+use crate::commitment::{Part, Salt, SubjectKey, commit, to_kept};
 use crate::digest::{Digest, Domain};
 use crate::encode::Writer;
 use crate::id::{FactKey, KindId, Name, RequestId, SessionId, SnapshotId, SubjectId};
@@ -28,6 +29,7 @@ pub use routing_id::{RoutingComponents, RoutingId};
 
 mod canonical;
 pub mod catalogue;
+pub mod fields;
 pub mod intake;
 pub mod label;
 pub mod package;
@@ -43,12 +45,26 @@ mod vectors;
 pub struct Objective {
     text: Arc<str>,
     hash: Digest,
+    salt: Option<Box<Salt>>,
 }
 
 impl Objective {
     /// An objective; its hash is that of the text.
     pub fn new(text: &str) -> Self {
-        Self { text: text.into(), hash: Domain::Objective.hash(text.as_bytes()) }
+        Self { text: text.into(), hash: Domain::Objective.hash(text.as_bytes()), salt: None }
+    }
+
+    fn salted(&mut self, salt: Salt) {
+        self.hash = commit(Part::Objective, &salt, &Value::from(&*self.text));
+        self.salt = Some(Box::new(salt));
+    }
+
+    /// The bytes to keep under its hash: the text, behind its salt where it has one.
+    pub(crate) fn kept(&self) -> Arc<[u8]> {
+        match &self.salt {
+            None => self.shared_text().into(),
+            Some(salt) => to_kept(salt, self.text.as_bytes()).into(),
+        }
     }
 
     /// The text.
@@ -61,7 +77,7 @@ impl Objective {
         Arc::clone(&self.text)
     }
 
-    /// The User Objective Hash (IRM-3.1.2).
+    /// The User Objective Hash (IRM-3.1.2): the digest of the text, or the commitment to it.
     pub const fn hash(&self) -> Digest {
         self.hash
     }
@@ -166,6 +182,7 @@ struct Parts {
     catalogue: Digest,
     canonical: Arc<[u8]>,
     hash: Digest,
+    salt: Option<Salt>,
 }
 
 impl Intent {
@@ -201,7 +218,46 @@ impl Intent {
             reads: request.reads,
             snapshot: request.snapshot,
             catalogue,
+            salt: None,
         }))
+    }
+
+    /// The same intent with salted commitments for its hashes, so that no field of it and
+    /// nothing of its objective can be guessed from the evidence
+    /// ([`crate::commitment`]). One that is salted stays as it is.
+    #[must_use]
+    pub fn salted(self, key: &SubjectKey) -> Self {
+        let intent = key.salt(Part::Intent, &self.0.hash);
+        let objective = key.salt(Part::Objective, &self.0.objective.hash);
+        self.salted_with(intent, objective)
+    }
+
+    /// [`Intent::salted`] with salts that were kept: what replay needs.
+    #[must_use]
+    pub fn salted_with(mut self, intent: Salt, objective: Salt) -> Self {
+        let parts = &mut *self.0;
+        if parts.salt.is_none() {
+            // Canonical bytes that are no intent's cannot come from `assemble`.
+            let fields = fields::of_canonical(&parts.canonical).unwrap_or(Value::Null);
+            parts.hash = commit(Part::Intent, &intent, &fields);
+            parts.salt = Some(intent);
+            parts.objective.salted(objective);
+        }
+        self
+    }
+
+    /// The salt of its commitment; none when its hash is the plain one.
+    pub fn salt(&self) -> Option<&Salt> {
+        self.0.salt.as_ref()
+    }
+
+    /// The bytes to keep under its hash: the canonical ones, behind the salt where it has
+    /// one.
+    pub(crate) fn kept(&self) -> Arc<[u8]> {
+        match &self.0.salt {
+            None => Arc::clone(&self.0.canonical),
+            Some(salt) => to_kept(salt, &self.0.canonical).into(),
+        }
     }
 
     /// An intent as the catalogue would make it, for the tests of other rooms.
@@ -267,7 +323,8 @@ impl Intent {
         &self.0.canonical
     }
 
-    /// The Intent Hash (IRM-3.1.1): BLAKE3 of [`Intent::canonical`] in [`Domain::Intent`].
+    /// The Intent Hash (IRM-3.1.1): BLAKE3 of [`Intent::canonical`] in [`Domain::Intent`],
+    /// or the commitment to its [`fields`] where it is [salted](Intent::salted).
     pub fn hash(&self) -> Digest {
         self.0.hash
     }

@@ -21,7 +21,7 @@
 //! # The rooms
 //!
 //! Engine rooms never use each other (IRM-3.3.6, D-42); they meet in values of the
-//! vocabulary: [`digest`], [`encode`], [`fixed`], [`id`], [`limits`], [`provenance`], [`risk`],
+//! vocabulary: [`commitment`], [`digest`], [`encode`], [`fixed`], [`id`], [`limits`], [`provenance`], [`risk`],
 //! [`time`], [`value`], [`verdict`]. Only [`routing`] composes them.
 //!
 //! Ids such as `ASM2-5.7`, `IRM-4.5.2` and `D-27` are requirements; `SPEC.md` in the
@@ -36,6 +36,9 @@ extern crate alloc;
 extern crate std;
 
 pub mod audience;
+#[cfg(feature = "bundle")]
+pub mod bundle;
+pub mod commitment;
 pub mod digest;
 pub mod encode;
 pub mod execution;

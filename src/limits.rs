@@ -37,6 +37,15 @@
 //! | [`SESSION_OUTCOMES`] | outcomes remembered | the oldest makes room | what an agent still refers to |
 //! | [`SESSION_SOURCES`] | sources in a session's label | named together as one | each route compares them |
 //! | [`PROGRESS_ENTRIES`] | outcomes in a session's progress | the oldest makes room | beyond any template |
+//! | [`SEGMENT_RECORDS`] | records of one packed segment | packed into several; refused when read | its index is held in memory |
+//! | [`SEGMENT_BLOCK_RECORDS`] | records of one block | as the bound | reading one record unpacks its block |
+//! | [`SEGMENT_FRAME_BYTES`] | bytes of a frame, unpacked | refused | a block has a megabyte, and its last route the largest intent, objective and output |
+//! | [`DICTIONARY_BYTES`] | bytes of a dictionary | refused | zstd's own default is a tenth |
+//! | [`SEGMENT_BLOCK_BYTES`] | bytes of a block's records and payloads | the block closes | as [`SEGMENT_BLOCK_RECORDS`] |
+//! | [`SNAPSHOT_BYTES`] | bytes of a snapshot's state | none is written, the one before counts | half a record; usually a hundredth of it |
+//! | [`PROFILE_COUNTED`] | sum of counts in a profile that is read | refused | what stays within 32 bits, counted on |
+//! | [`MATRIX_STATE_BYTES`] | bytes of a saved state of the integrity matrix | refused unread | some 250 bytes for each of four million streams |
+//! | [`MATRIX_OPEN`] | open questions, and unused decisions, of one subject | the oldest is let go; what rests on it is not checked | months of them; some 100 KB |
 //! | [`HOLDER_BYTES`] | bytes of the note beside a store | the rest is not read | four short lines, written by whoever holds the store |
 //! | [`NOTE_BYTES`] | bytes of a signed note | refused unread | 64 post-quantum signatures of 5 kB |
 //! | [`NOTE_SIGNATURES`] | signatures on a note | refused | four times what C2SP asks readers to take |
@@ -44,6 +53,9 @@
 //! | [`ORIGIN_BYTES`] | bytes of a log's origin | refused | the ML-DSA cosignature has one byte for its length |
 //! | [`POLICY_BYTES`] | bytes of a witness policy file | refused unread | all entries with ML-DSA keys |
 //! | [`POLICY_ENTRIES`] | logs; witnesses; groups of a witness policy | refused | eight times what C2SP asks readers to take |
+//! | [`FIELD_DEPTH`] | levels of a payload's fields | refused | [`VALUE_DEPTH`], and what stands around an argument's value |
+//! | [`BUNDLE_BYTES`] | bytes of an evidence bundle, in either form | refused unread | a few records and payloads of [`RECORD_BYTES`] each, in hex |
+//! | [`CONFLICT_RECORDS`] | records of one stream that came before a commit | further ones are not looked at | a commit waits milliseconds; a batch has some 5 |
 //! | [`LINKAGE_SESSIONS`] | earlier sessions a new one is compared with | model refused | some 10 µs each; a year of weeks fits |
 //! | [`LINKAGE_TERMS`] | values of a field whose share a model names | model refused | beyond these a value is as rare as any |
 //! | [`LINKAGE_PAIRS`] | pairs of sessions a model is estimated from | further ones are not counted | sums stay within 128 bits |
@@ -71,6 +83,8 @@ pub const HOLDER_BYTES: usize = 1024;
 pub const SUBMISSION_BYTES: usize = 1 << 20;
 /// Deepest nesting of a value.
 pub const VALUE_DEPTH: usize = 32;
+/// Deepest nesting of a payload's fields.
+pub const FIELD_DEPTH: usize = VALUE_DEPTH + 4;
 /// Most items (list items and map entries) in one value, all levels together.
 pub const VALUE_ITEMS: usize = 65_536;
 /// Longest text in a value, in bytes.
@@ -121,6 +135,8 @@ pub const FORGET_AT: u32 = 1 << 20;
 pub const FACT_KEYS: usize = 65_536;
 /// Most facts under one key, one per context.
 pub const FACT_CONTEXTS: usize = 64;
+/// Most records of one stream that are classified when they came before a commit.
+pub const CONFLICT_RECORDS: usize = 64;
 /// Most earlier sessions that a new one is compared with.
 pub const LINKAGE_SESSIONS: usize = 256;
 /// Most values of a field whose share a linkage model names.
@@ -133,6 +149,25 @@ pub const SESSION_OUTCOMES: usize = 32;
 pub const SESSION_SOURCES: usize = 256;
 /// Most outcomes kept for one session's progress.
 pub const PROGRESS_ENTRIES: usize = 64;
+/// Most records of one packed segment.
+pub const SEGMENT_RECORDS: usize = 1 << 20;
+/// Most records of one block of a segment.
+pub const SEGMENT_BLOCK_RECORDS: usize = 1024;
+/// Largest frame of a segment, unpacked, in bytes; and its largest index.
+pub const SEGMENT_FRAME_BYTES: usize = 8 << 20;
+/// Largest dictionary that segments are read with, in bytes.
+pub const DICTIONARY_BYTES: usize = 1 << 20;
+/// From so many bytes of records and payloads on a block of a segment closes.
+pub const SEGMENT_BLOCK_BYTES: usize = 1 << 20;
+/// Largest state that a snapshot holds, in bytes.
+pub const SNAPSHOT_BYTES: usize = RECORD_BYTES / 2;
+/// Largest sum of counts in a profile that is read from bytes.
+pub const PROFILE_COUNTED: u32 = 1 << 28;
+/// Largest saved state of the integrity matrix, in bytes.
+pub const MATRIX_STATE_BYTES: usize = 1 << 30;
+/// Most open questions, and most unused decisions, that the integrity matrix remembers of
+/// one subject.
+pub const MATRIX_OPEN: usize = 1024;
 /// Largest signed note in bytes.
 pub const NOTE_BYTES: usize = 1 << 19;
 /// Most signatures on one note.
@@ -145,6 +180,8 @@ pub const ORIGIN_BYTES: usize = 255;
 pub const POLICY_BYTES: usize = 1 << 20;
 /// Most logs, witnesses and groups in a witness policy, each.
 pub const POLICY_ENTRIES: usize = 256;
+/// Largest evidence bundle in bytes, in either form.
+pub const BUNDLE_BYTES: usize = 64 << 20;
 /// After so many records of a stream a snapshot of its state is due.
 pub const SNAPSHOT_RECORDS: u64 = 512;
 /// Longest value shown to an approver in full, in characters.

@@ -13,6 +13,7 @@
 //! | `envelope.toml` | the Safety Envelope | as shipped |
 //! | `modeling.toml` | what counts as drift | as shipped |
 //! | `router.toml` | thresholds and times of the router itself | as shipped |
+//! | `linkage.toml` | how sessions of one subject compare | sessions are not compared |
 //! | `jwks.json` | the keys tokens are signed with | no tokens |
 //! | `intake.toml` | how foreign records become requests | the project's own form |
 //!
@@ -48,7 +49,7 @@ use crate::execution::outbox::Outbox;
 use crate::files::FileError;
 use crate::governance::{DEFAULT_APPROVER, Governor, Policy, TokenMint, kernel_digest};
 use crate::id::Name;
-use crate::identity::{IdentityPolicy, IdentitySystem};
+use crate::identity::{IdentityPolicy, IdentitySystem, Linkage};
 use crate::intent::Catalogue;
 use crate::intent::intake::Mapping;
 use crate::intent::package::CatalogueEngine;
@@ -57,7 +58,8 @@ use crate::limits::Limits;
 use crate::memory::MemorySystem;
 use crate::modeling::{BehaviourModel, ModelingConfig};
 use crate::pipeline::PathPlanner;
-use crate::routing::{EngineSet, Pins, RoutingTable, Rules};
+use crate::routing::replay::Version;
+use crate::routing::{EngineSet, Pins, PolicyFiles, RoutingTable, Rules};
 use crate::safety::{Envelope, SafetySystem};
 use crate::value::Value;
 
@@ -154,8 +156,10 @@ pub struct PolicyFolder {
     settings: RouterSettings,
     limits: Limits,
     keys: Option<String>,
+    linkage: Option<Linkage>,
     intake: Option<Mapping>,
     notices: Vec<FileError>,
+    files: PolicyFiles,
 }
 
 /// A policy folder opened: everything a router is made of, and what reads its input.
@@ -206,6 +210,17 @@ impl PolicyFolder {
         Ok(loaded)
     }
 
+    /// Reads the files that a log keeps of a policy set.
+    ///
+    /// # Errors
+    /// [`PolicyError`].
+    pub fn of_files(files: &PolicyFiles) -> Result<Self, PolicyError> {
+        Self::read("the policy kept in the log", |name| {
+            let text = files.get(name).map(|bytes| String::from_utf8(bytes.to_vec()));
+            text.transpose().map_err(|error| error.to_string())
+        })
+    }
+
     /// Reads a folder through `file`, which gives a file's text by its name, `None` where
     /// there is no such file. `folder` is the folder's name in messages.
     ///
@@ -222,12 +237,21 @@ impl PolicyFolder {
     ///
     /// # Errors
     /// [`PolicyError`].
+    #[expect(clippy::too_many_lines, reason = "one paragraph for each file of a folder")]
     pub fn read_within(
         folder: &str,
         limits: &Limits,
-        file: impl FnMut(&str) -> Result<Option<String>, String>,
+        mut file: impl FnMut(&str) -> Result<Option<String>, String>,
     ) -> Result<Self, PolicyError> {
-        let mut files = folder::Files::new(folder, limits.file_bytes(), file);
+        let mut read = PolicyFiles::default();
+        let keeping = |name: &str| {
+            let text = file(name)?;
+            if let Some(text) = &text {
+                read.keep(name, text.as_bytes());
+            }
+            Ok(text)
+        };
+        let mut files = folder::Files::new(folder, limits.file_bytes(), keeping);
         let catalogue_text = files.required("catalogue.toml", "the kinds of intent")?;
         let catalogue =
             Catalogue::from_toml(&files.place("catalogue.toml"), &catalogue_text, |schema| {
@@ -271,6 +295,10 @@ impl PolicyFolder {
         let settings = match files.optional("router.toml")? {
             None => RouterSettings::default(),
             Some(text) => RouterSettings::from_toml(&files.place("router.toml"), &text)?,
+        };
+        let linkage = match files.optional("linkage.toml")? {
+            None => None,
+            Some(text) => Some(Linkage::from_toml(&files.place("linkage.toml"), &text)?),
         };
         let keys = files.optional("jwks.json")?;
         if let Some(text) = &keys {
@@ -316,8 +344,10 @@ impl PolicyFolder {
             limits: limits.and(settings.limits()),
             settings,
             keys,
+            linkage,
             intake,
             notices,
+            files: read,
         })
     }
 
@@ -339,6 +369,7 @@ impl PolicyFolder {
         ]);
         let text_digest = |text: &String| Domain::Policy.hash(text.as_bytes());
         parts.extend(self.keys.as_ref().map(|text| ("keys", text_digest(text))));
+        parts.extend(self.linkage.as_ref().map(|linkage| ("linkage", linkage.digest())));
         parts.extend(self.intake.as_ref().map(|intake| ("intake", intake.digest())));
         let named = |(name, digest): (&str, Digest)| Some((Name::new(name).ok()?, digest));
         Pins::new(parts.into_iter().filter_map(named))
@@ -369,6 +400,11 @@ impl PolicyFolder {
         &self.identity
     }
 
+    /// How sessions of one subject compare, where it says so.
+    pub const fn linkage(&self) -> Option<&Linkage> {
+        self.linkage.as_ref()
+    }
+
     /// The modules, not opened.
     pub const fn modules(&self) -> &ModulesFile {
         &self.modules
@@ -377,6 +413,11 @@ impl PolicyFolder {
     /// The bounds on what is read: those of the loader, lowered by `router.toml`.
     pub const fn limits(&self) -> &Limits {
         &self.limits
+    }
+
+    /// The files as they were read: what a pin keeps in the log.
+    pub const fn files(&self) -> &PolicyFiles {
+        &self.files
     }
 
     /// The text of the key set, where there is one.
@@ -394,9 +435,30 @@ impl PolicyFolder {
         journals: Journals<'_>,
         secret: impl Into<Zeroizing<[u8; 32]>>,
     ) -> Result<OpenPolicy, PolicyError> {
-        let pins = self.pins();
         let Modules { registry, outboxes } =
             self.modules.open_with(&self.base, journals, read_output)?;
+        self.assemble(registry, outboxes, secret)
+    }
+
+    /// Everything that decides, with the modules' contracts and nothing behind them: for a
+    /// replay, which carries nothing out and opens nothing.
+    ///
+    /// # Errors
+    /// [`PolicyError::Modules`] when two modules have one name.
+    pub fn for_replay(self) -> Result<Version<DefaultEngines>, PolicyError> {
+        let registry = self.modules.contracts_only()?;
+        let open = self.assemble(registry, Vec::new(), [0; 32])?;
+        let OpenPolicy { engines, rules, catalogue, identity, .. } = open;
+        Ok(Version { engines, rules, catalogue, identity })
+    }
+
+    fn assemble(
+        self,
+        registry: Registry,
+        outboxes: Vec<Arc<Outbox>>,
+        secret: impl Into<Zeroizing<[u8; 32]>>,
+    ) -> Result<OpenPolicy, PolicyError> {
+        let pins = self.pins();
         let identity = Arc::new(self.identity);
         let governor = self.settings.governor().or(self.governance.reviewer()).cloned();
         let governor = match governor {
@@ -419,9 +481,13 @@ impl PolicyFolder {
             governor,
             decision_millis: self.settings.decision_millis(),
             pins,
+            files: self.files,
         };
         let engines = EngineSet {
-            identity: IdentitySystem::new(Arc::clone(&identity)),
+            identity: match self.linkage {
+                None => IdentitySystem::new(Arc::clone(&identity)),
+                Some(linkage) => IdentitySystem::new(Arc::clone(&identity)).with_linkage(linkage),
+            },
             intent: CatalogueEngine,
             modeling: self.modeling,
             memory: MemorySystem::default(),

@@ -11,7 +11,7 @@
 pub use desk::{Desk, OpenRoute};
 pub use engines::{EngineSet, Engines};
 pub use evidence::{EvidenceBlock, Outcome, OutcomeStatus, StepResult, TraceEntry};
-pub use pins::{Pins, PolicyPinned};
+pub use pins::{KeptFile, Pins, PolicyFiles, PolicyPinned};
 pub use route::{
     BacktrackRefused, GovernanceView, Reception, Route, SafetyView, Sealed, Uncommitted,
 };
@@ -21,15 +21,20 @@ pub use router::{
 pub use stop::Stop;
 pub use table::RoutingTable;
 
+pub mod audit;
 pub mod desk;
 pub mod engines;
 pub mod evidence;
 pub mod layers;
 pub mod payloads;
 pub mod pins;
+#[cfg(feature = "std")]
+pub mod replay;
 pub mod retention;
 pub mod route;
 pub mod router;
+#[cfg(feature = "compress")]
+pub mod shape;
 pub mod stop;
 pub mod table;
 pub mod terminal;

@@ -10,8 +10,12 @@ use prospera::ssot::redb::RedbStore;
 use prospera::ssot::store::Store as _;
 use serde_json::json;
 
+#[path = "cli/bundle.rs"]
+mod bundle;
 #[path = "cli/errors.rs"]
 mod errors;
+#[path = "cli/replay.rs"]
+mod replay;
 #[path = "cli/stores.rs"]
 mod stores;
 #[path = "cli/support.rs"]

@@ -27,6 +27,19 @@ fn run(name: &str) -> String {
 }
 
 #[test]
+fn integrity_matrix() {
+    let said = run("integrity_matrix");
+    for line in [
+        "first check: 2601 records read, 1001 streams\n",
+        "second check: 27 records read, 26 new\n",
+        "the same as from the start: true\n",
+        "verdict: sound, 2627 records\n",
+    ] {
+        assert!(said.contains(line), "{said}");
+    }
+}
+
+#[test]
 fn own_engine() {
     let said = run("own_engine");
     assert!(said.contains("groceries: allow\n"), "{said}");

@@ -74,6 +74,7 @@ fn short() -> EvidenceBlock {
             result: StepResult::Stopped,
             reasons: vec![Reason::new(ReasonCode::IntentMalformed)],
         }],
+        salted: false,
     }
 }
 
@@ -128,6 +129,7 @@ fn outcome() -> Outcome {
         output: Some(digest(2)),
         label: Label::from(Source::User).with_sensitivity(Sensitivity::Personal),
         reasons: vec![Reason::new(ReasonCode::Executed)],
+        salted: false,
     }
 }
 
@@ -168,6 +170,20 @@ fn irm_6_11_the_bytes_are_those_of_version_1() {
     assert_eq!(Outcome::from_canonical(&outcome().to_canonical()), Ok(outcome()));
 }
 
+/// Version 2 differs in its first byte, and says that the digests are salted.
+#[test]
+fn a_salted_body_is_version_2() {
+    let block = EvidenceBlock { salted: true, ..full() };
+    assert_eq!(hex(&block.to_canonical()), FULL.replacen("01", "02", 1));
+    assert_eq!(EvidenceBlock::from_canonical(&block.to_canonical()), Ok(block));
+    let salted = Outcome { salted: true, ..outcome() };
+    assert_eq!(hex(&salted.to_canonical()), OUTCOME.replacen("01", "02", 1));
+    assert_eq!(Outcome::from_canonical(&salted.to_canonical()), Ok(salted));
+    let mut third = outcome().to_canonical();
+    third[0] = 3;
+    assert!(Outcome::from_canonical(&third).is_err());
+}
+
 /// The worked example is in the documentation, byte by byte.
 #[test]
 fn the_documented_example_is_the_known_answer() {
@@ -183,7 +199,7 @@ fn the_documented_example_is_the_known_answer() {
 
 type Change<T> = (&'static str, fn(&mut T));
 
-const BLOCK: [Change<EvidenceBlock>; 30] = [
+const BLOCK: [Change<EvidenceBlock>; 31] = [
     ("verdict", |b| b.verdict = Verdict::Allow),
     ("timestamp", |b| b.timestamp = Timestamp::from_millis(2)),
     ("routing_id", |b| b.routing_id = Some(routing_id(9))),
@@ -214,14 +230,16 @@ const BLOCK: [Change<EvidenceBlock>; 30] = [
     ("approver", |b| b.approver = None),
     ("wait_until", |b| b.wait_until = None),
     ("trace", |b| b.trace[1].reasons[0].detail = "because".into()),
+    ("salted", |b| b.salted = true),
 ];
 
-const OUTCOMES: [Change<Outcome>; 5] = [
+const OUTCOMES: [Change<Outcome>; 6] = [
     ("evidence", |o| o.evidence = digest(9)),
     ("status", |o| o.status = OutcomeStatus::Unknown),
     ("output", |o| o.output = None),
     ("label", |o| o.label = Label::empty()),
     ("reasons", |o| o.reasons.clear()),
+    ("salted", |o| o.salted = true),
 ];
 
 fn each_field_counts<T: Encode + Clone>(value: &T, changes: &[Change<T>]) {
@@ -268,8 +286,9 @@ fn irm_6_8_each_field_is_covered() {
         approver: _,
         wait_until: _,
         trace: _,
+        salted: _,
     } = full();
-    let Outcome { evidence: _, status: _, output: _, label: _, reasons: _ } = outcome();
+    let Outcome { evidence: _, status: _, output: _, label: _, reasons: _, salted: _ } = outcome();
 }
 
 /// Every flipped bit is an error or another value; a cut or a longer body is an error.
@@ -302,7 +321,7 @@ fn no_bit_can_be_flipped_unseen() {
 #[test]
 fn another_version_is_refused() {
     let mut bytes = full().to_canonical();
-    bytes[0] = 2;
+    bytes[0] = 3;
     let error = EvidenceBlock::from_canonical(&bytes).unwrap_err().to_string();
     assert!(error.contains("evidence version 1"), "{error}");
 }

@@ -478,7 +478,7 @@ fn files_of_another_kind_or_format_are_refused_by_name() {
     sound(&log);
     let database = Database::open(&log).unwrap();
     let transaction = database.begin_write().unwrap();
-    transaction.open_table(META).unwrap().insert("format", [3, 0, 0, 0].as_slice()).unwrap();
+    transaction.open_table(META).unwrap().insert("format", [4, 0, 0, 0].as_slice()).unwrap();
     transaction.commit().unwrap();
     drop(database);
     refuse("later");

@@ -2,6 +2,8 @@
 //! a file that must not, each for the reason it should have.
 //!
 //! Runs where the vectors are (`../shared/data/tlog`), and says so where they are not.
+//!
+//! Requirements: PLAN-3.7, PLAN-8.1.
 #![expect(
     clippy::unwrap_used,
     reason = "helpers of tests: a failure here is a failure of the test"

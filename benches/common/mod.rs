@@ -9,6 +9,7 @@
 
 pub(crate) mod engines;
 pub(crate) mod forgetful;
+pub(crate) mod logs;
 pub(crate) mod lookup;
 pub(crate) mod machine;
 pub(crate) mod report;

@@ -5,7 +5,7 @@
 //! | bytes | field | meaning |
 //! |---|---|---|
 //! | 1 | version | always 1 |
-//! | 1 | matter | 1 approval, 2 PRIVILEGED exit, 3 HOLD release, 4 ESCALATED review, 5 backtrack |
+//! | 1 | matter | 1 approval, 2 PRIVILEGED exit, 3 HOLD release, 4 ESCALATED review, 5 backtrack, 6 erasure |
 //! | … | matter's own | see below |
 //! | 4 + n | decider | who decided |
 //! | 4 + n | role | the role in which |
@@ -21,6 +21,7 @@
 //! | PRIVILEGED exit, ESCALATED review | 4 + n subject |
 //! | HOLD release | 4 + n subject, 1 state it is released to |
 //! | backtrack | 32 Routing ID, 1 layer the route stands at, 1 layer it goes back to |
+//! | erasure | 4 + n subject, 8 index of the log before which its payloads go, 8 how many, 32 digest of the list |
 //!
 //! INVARIANT (four eyes): no decision's decider is its requester, and every decider is a
 //! person who holds the role (K-4). A decoded decision is data: it authorizes nothing
@@ -77,6 +78,18 @@ pub enum Matter {
         from: LayerId,
         /// Where it goes back to.
         target: LayerId,
+    },
+    /// Whether a subject's payloads are erased.
+    Erasure {
+        /// The subject.
+        subject: SubjectId,
+        /// All that records before this index of the log name.
+        before: u64,
+        /// How many there are to erase.
+        payloads: u64,
+        /// BLAKE3 of their digests in ascending order, in
+        /// [`Domain::Payload`](crate::digest::Domain::Payload).
+        digests: Digest,
     },
 }
 
@@ -160,6 +173,7 @@ impl Matter {
             Self::HoldRelease { .. } => "a HOLD release",
             Self::EscalationReview { .. } => "an ESCALATED review",
             Self::Backtrack { .. } => "a backtrack",
+            Self::Erasure { .. } => "an erasure",
         }
     }
 
@@ -242,6 +256,17 @@ pub struct GovernanceDecision {
 }
 
 impl GovernanceDecision {
+    /// The same answer to the same question, where its intent has another hash: for a
+    /// what-if under another catalogue.
+    #[cfg(feature = "std")]
+    pub(crate) fn about(&self, intent: Digest) -> Self {
+        let mut other = self.clone();
+        if let Matter::Approval { intent: asked, .. } = &mut other.matter {
+            *asked = intent;
+        }
+        other
+    }
+
     /// What it is about.
     pub const fn matter(&self) -> &Matter {
         &self.matter
@@ -307,6 +332,9 @@ impl Encode for Matter {
             Self::Backtrack { route, from, target } => {
                 out.u8(5).value(route).value(from).value(target)
             }
+            Self::Erasure { subject, before, payloads, digests } => {
+                out.u8(6).value(subject).u64(*before).u64(*payloads).digest(digests)
+            }
         };
     }
 }
@@ -323,6 +351,12 @@ impl Decode for Matter {
                 route: input.value()?,
                 from: input.value()?,
                 target: input.value()?,
+            },
+            6 => Self::Erasure {
+                subject: input.value()?,
+                before: input.u64()?,
+                payloads: input.u64()?,
+                digests: input.digest()?,
             },
             other => return Err(Reader::bad_tag("a matter of governance", other, offset)),
         };

@@ -70,6 +70,15 @@ impl Session {
         Self::build(claims.into_claims(), now, now, policy)
     }
 
+    /// The session that was opened so, under this policy: for replay, which opens nothing.
+    #[cfg(feature = "std")]
+    pub(crate) fn reopened(
+        opened: &SessionOpened,
+        policy: &IdentityPolicy,
+    ) -> Result<Self, IdentityError> {
+        Self::build(opened.claims.clone(), opened.verified_at, opened.verified_at, policy)
+    }
+
     fn build(
         claims: Claims,
         verified_at: Timestamp,
@@ -125,6 +134,8 @@ impl Session {
             match record.kind() {
                 RecordKind::SessionOpened => opening = Some(record),
                 RecordKind::SessionClosed => opening = None,
+                // What its opening was compared with; it opens and closes nothing.
+                RecordKind::IdentityScored if opening.is_some() => {}
                 _ => return Err(broken("a record of another kind")),
             }
             last_seen = last_seen.max(record.timestamp());

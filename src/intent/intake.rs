@@ -16,6 +16,7 @@ use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
+use crate::commitment::SubjectKey;
 use crate::digest::{Digest, Domain};
 use crate::id::{RequestId, SessionId, SnapshotId, SubjectId};
 use crate::intent::label::{FactLookup, LabelContext, Labeller};
@@ -83,6 +84,19 @@ impl Submission {
         match self {
             Self::Intent(intent) => intent.hash(),
             Self::Malformed(malformed) => malformed.digest,
+        }
+    }
+
+    /// The same submission with salted commitments for its digests
+    /// ([`crate::commitment`]). To be done once: the digest of what is no intent does not
+    /// show whether it is one.
+    #[must_use]
+    pub fn salted(self, key: &SubjectKey) -> Self {
+        match self {
+            Self::Intent(intent) => Self::Intent(intent.salted(key)),
+            Self::Malformed(malformed) => {
+                Self::Malformed(Malformed { digest: key.opaque(&malformed.digest), ..malformed })
+            }
         }
     }
 

@@ -20,6 +20,7 @@ use alloc::vec::Vec;
 
 use crate::encode::{Decode, DecodeError, Encode, Reader, Writer};
 use crate::id::KindId;
+use crate::limits::PROFILE_COUNTED;
 use crate::modeling::Observation;
 use crate::modeling::bits::Bits;
 use crate::modeling::config::{BehaviourConfig, PaceConfig};
@@ -254,9 +255,6 @@ impl Profile {
     }
 }
 
-/// Sums of counts in bytes from outside stay below this, so that counting on cannot overflow.
-const MOST_COUNTED: u32 = 1 << 28;
-
 impl Encode for Profile {
     fn room(&self) -> usize {
         512 + 32 * self.names.len() + 8 * self.pairs.len()
@@ -384,7 +382,7 @@ impl Decode for Profile {
 /// The sum, where counting on from it cannot overflow.
 fn bounded(counts: impl Iterator<Item = u32>) -> Option<u32> {
     let sum = counts.map(u64::from).try_fold(0_u64, u64::checked_add)?;
-    u32::try_from(sum).ok().filter(|sum| *sum <= MOST_COUNTED)
+    u32::try_from(sum).ok().filter(|sum| *sum <= PROFILE_COUNTED)
 }
 
 /// The hour of the day in UTC.

@@ -10,7 +10,7 @@ use std::path::Path;
 use crate::policy::PolicyError;
 
 /// Every file a policy folder may hold.
-pub(super) const FILES: [&str; 12] = [
+pub(super) const FILES: [&str; 13] = [
     "catalogue.toml",
     "classifier.toml",
     "envelope.toml",
@@ -18,6 +18,7 @@ pub(super) const FILES: [&str; 12] = [
     "identity.toml",
     "intake.toml",
     "jwks.json",
+    "linkage.toml",
     "matrix.toml",
     "modeling.toml",
     "modules.toml",

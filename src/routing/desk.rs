@@ -12,10 +12,11 @@ use core::fmt;
 use crate::audience::any::AnyAudience;
 use crate::audience::classifier::{Class, Consent, Profile as ClassProfile};
 use crate::audience::state::State;
+use crate::commitment::SubjectKey;
 use crate::digest::Digest;
 use crate::governance::{Approval, BacktrackAuthorization, GovernanceDecision, Matter};
 use crate::id::{KindId, LayerId, SessionId, SnapshotId, SubjectId};
-use crate::identity::Session;
+use crate::identity::{Session, Standing};
 use crate::intent::RoutingId;
 use crate::memory::{Facts, Remembered, ShortTerm};
 use crate::modeling::{ModelingEngine, Observation};
@@ -23,6 +24,7 @@ use crate::pipeline::{Advancement, Progress, Settlement};
 use crate::provenance::Label;
 use crate::risk::Risk;
 use crate::routing::evidence::{EvidenceBlock, Outcome, OutcomeStatus, StepResult};
+use crate::ssot::conflict::ConflictDetected;
 use crate::ssot::ledger::Receipt;
 use crate::ssot::record::{Head, Record, StreamId, StreamKind};
 use crate::ssot::store::Batch;
@@ -57,6 +59,14 @@ pub(super) struct Live<P> {
     pub(super) record: Conduct,
     /// The time of the audience's first record.
     pub(super) since: Option<Timestamp>,
+    /// Whether subsystems say different things of the subject, as this desk found.
+    pub(super) torn: bool,
+    /// What speaks against the session since it was opened.
+    pub(super) doubt: Option<Standing>,
+    /// What the salts of the subject's payloads are derived from, where they have any.
+    pub(super) key: Option<SubjectKey>,
+    /// Whether the key is new: it is kept with the next evidence.
+    pub(super) key_is_new: bool,
 }
 
 /// A route whose evidence is durable and whose outcome is not.
@@ -141,17 +151,8 @@ impl<P> Live<P> {
         outcome: Option<&Outcome>,
         own: bool,
     ) {
-        self.record.take(block, outcome);
+        learn(modeling, &mut self.profile, &mut self.record, block, outcome);
         let Some(kind) = &block.kind else { return };
-        modeling.observe(
-            &mut self.profile,
-            &Observation {
-                kind: kind.clone(),
-                flags: block.flags,
-                at: block.timestamp,
-                verdict: block.verdict,
-            },
-        );
         for used in block.approval.into_iter().chain(block.backtrack) {
             self.decisions.retain(|(record, _)| *record != used);
         }
@@ -223,6 +224,15 @@ impl<P> Live<P> {
         approvals.into_iter().find(|approval| approval.intent == intent)
     }
 
+    /// The record under which the subject's payloads were last erased.
+    pub(super) fn erased(&self) -> Digest {
+        let erasure = |(record, decision): &(Digest, GovernanceDecision)| match decision.matter() {
+            Matter::Erasure { .. } => Some(*record),
+            _ => None,
+        };
+        self.decisions.iter().rev().find_map(erasure).unwrap_or(Digest::ZERO)
+    }
+
     /// The authorization to take this route back to Modeling, where one was given that
     /// no route has used.
     pub(super) fn backtrack(
@@ -257,6 +267,21 @@ impl<P> Live<P> {
             risk,
         }
     }
+}
+
+/// What every later route of the subject learns from a finished one, in whatever session.
+pub(super) fn learn<M: ModelingEngine + ?Sized>(
+    modeling: &M,
+    profile: &mut M::Profile,
+    record: &mut Conduct,
+    block: &EvidenceBlock,
+    outcome: Option<&Outcome>,
+) {
+    record.take(block, outcome);
+    let Some(kind) = &block.kind else { return };
+    let (kind, flags) = (kind.clone(), block.flags);
+    let observation = Observation { kind, flags, at: block.timestamp, verdict: block.verdict };
+    modeling.observe(profile, &observation);
 }
 
 impl Conduct {
@@ -300,6 +325,8 @@ pub(super) struct Pads {
     pub(super) outcome: Option<Batch>,
     /// The body of the outcome.
     pub(super) end: Vec<u8>,
+    /// What made commits halt since the last one that did not.
+    pub(super) contested: Vec<ConflictDetected>,
 }
 
 impl Pads {

@@ -1,10 +1,14 @@
 //! The Routing Evidence Block (IRM-6) and the outcome that is chained to it.
 //!
-//! # Evidence block, body of a record of kind `evidence-block`, version 1
+//! # Evidence block, body of a record of kind `evidence-block`, versions 1 and 2
+//!
+//! The two versions have the same fields. In version 2 the Intent Hash and the User
+//! Objective Hash are salted commitments ([`crate::commitment`]), in version 1 they are
+//! plain digests.
 //!
 //! | field | form | IRM |
 //! |---|---|---|
-//! | version | `u8`, 1 | 6.11 |
+//! | version | `u8`, 1 or 2 | 6.11 |
 //! | verdict | `u8` | |
 //! | timestamp | `u64` ms | 6.7 |
 //! | Routing ID | optional digest; none when Step 2 was not reached | 6.1 |
@@ -76,11 +80,13 @@
 //! | `00` | rule: none |
 //! | `00000000` | detail: empty |
 //!
-//! # Outcome, body of a record of kind `outcome`, version 1
+//! # Outcome, body of a record of kind `outcome`, versions 1 and 2
+//!
+//! In version 2 the output is a salted commitment, in version 1 a plain digest.
 //!
 //! | field | form |
 //! |---|---|
-//! | version | `u8`, 1 |
+//! | version | `u8`, 1 or 2 |
 //! | evidence | digest of the evidence block's record; also the idempotency key |
 //! | status | `u8`: 1 done, 2 failed, 3 unknown |
 //! | output | optional digest of the output's canonical bytes |
@@ -107,8 +113,11 @@ use crate::risk::Risk;
 use crate::time::Timestamp;
 use crate::verdict::{Consensus, Drift, Narrowing, Reason, SafetyFlags, SafetyMode, Verdict};
 
-/// The version of both bodies.
+/// The version of both bodies with plain digests.
 pub const EVIDENCE_VERSION: u8 = 1;
+
+/// The version of both bodies with salted commitments.
+pub const SALTED_VERSION: u8 = 2;
 
 /// How one layer ended for a route.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -216,6 +225,9 @@ pub struct EvidenceBlock {
     pub wait_until: Option<Timestamp>,
     /// The Routing Decision Trace.
     pub trace: Vec<TraceEntry>,
+    /// Whether the Intent Hash and the User Objective Hash are salted commitments.
+    #[serde(skip_serializing_if = "is_plain")]
+    pub salted: bool,
 }
 
 impl EvidenceBlock {
@@ -231,7 +243,7 @@ impl Encode for EvidenceBlock {
     }
 
     fn encode(&self, out: &mut Writer) {
-        out.u8(EVIDENCE_VERSION)
+        out.u8(version_of(self.salted))
             .value(&self.verdict)
             .value(&self.timestamp)
             .option(self.routing_id.as_ref())
@@ -266,8 +278,9 @@ impl Encode for EvidenceBlock {
 
 impl Decode for EvidenceBlock {
     fn decode(input: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        version(input)?;
+        let salted = version(input)?;
         Ok(Self {
+            salted,
             verdict: input.value()?,
             timestamp: input.value()?,
             routing_id: input.option()?,
@@ -328,6 +341,9 @@ pub struct Outcome {
     pub label: Label,
     /// Why.
     pub reasons: Vec<Reason>,
+    /// Whether the output is a salted commitment.
+    #[serde(skip_serializing_if = "is_plain")]
+    pub salted: bool,
 }
 
 impl Encode for Outcome {
@@ -336,7 +352,7 @@ impl Encode for Outcome {
     }
 
     fn encode(&self, out: &mut Writer) {
-        out.u8(EVIDENCE_VERSION)
+        out.u8(version_of(self.salted))
             .digest(&self.evidence)
             .value(&self.status)
             .option(self.output.as_ref())
@@ -347,8 +363,9 @@ impl Encode for Outcome {
 
 impl Decode for Outcome {
     fn decode(input: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        version(input)?;
+        let salted = version(input)?;
         Ok(Self {
+            salted,
             evidence: input.digest()?,
             status: input.value()?,
             output: input.option()?,
@@ -358,12 +375,23 @@ impl Decode for Outcome {
     }
 }
 
-fn version(input: &mut Reader<'_>) -> Result<(), DecodeError> {
+const fn version_of(salted: bool) -> u8 {
+    if salted { SALTED_VERSION } else { EVIDENCE_VERSION }
+}
+
+/// Whether the version is the salted one.
+fn version(input: &mut Reader<'_>) -> Result<bool, DecodeError> {
     let offset = input.offset();
     match input.u8()? {
-        EVIDENCE_VERSION => Ok(()),
-        other => Err(Reader::bad_tag("evidence version 1", other, offset)),
+        EVIDENCE_VERSION => Ok(false),
+        SALTED_VERSION => Ok(true),
+        other => Err(Reader::bad_tag("evidence version 1 or 2", other, offset)),
     }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the form that serde calls")]
+const fn is_plain(salted: &bool) -> bool {
+    !*salted
 }
 
 impl Encode for Narrowing {

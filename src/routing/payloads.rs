@@ -5,18 +5,24 @@
 //! about the bytes that are kept: whoever reads them hashes them again. [`intent`],
 //! [`objective`] and [`output`] do, and [`verify_payloads`] does so for a whole log.
 //!
+//! Where the evidence is salted, the salt is kept before the bytes, and what is held
+//! against the evidence is the commitment to both ([`crate::commitment`]).
+//!
 //! INVARIANT (held against its digest): no function of this module gives out bytes that
 //! are not those the evidence names.
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
+use crate::commitment::{Part, Salt, commit, from_kept};
 use crate::digest::{Digest, Domain};
 use crate::encode::{Decode as _, DecodeError};
+use crate::intent::fields;
 use crate::routing::evidence::{EvidenceBlock, Outcome};
 use crate::ssot::record::{Record, RecordKind};
 use crate::ssot::store::{Store, StoreError};
 use crate::ssot::verify::RecordView;
+use crate::value::Value;
 
 /// Why a payload cannot be given out.
 #[derive(Debug, thiserror::Error)]
@@ -55,9 +61,22 @@ pub fn intent<S: Store + ?Sized>(
     block: &EvidenceBlock,
 ) -> Result<Option<Arc<[u8]>>, PayloadError> {
     match block.kind {
-        Some(_) => kept(store, "intent", Domain::Intent, block.intent),
+        Some(_) => plain(store, Named::of(Part::Intent, block.intent, block.salted)),
         None => Ok(None),
     }
+}
+
+/// The salt of the block's intent, where it is salted; `None` when it was erased.
+///
+/// # Errors
+/// [`PayloadError::Changed`], [`PayloadError::Store`].
+pub fn intent_salt<S: Store + ?Sized>(
+    store: &S,
+    block: &EvidenceBlock,
+) -> Result<Option<Salt>, PayloadError> {
+    let named = Named::of(Part::Intent, block.intent, true);
+    let kept = kept(store, named)?;
+    Ok(kept.as_deref().and_then(from_kept).map(|(salt, _)| salt))
 }
 
 /// The text of the block's objective; `None` when it was erased, or there was none.
@@ -69,7 +88,7 @@ pub fn objective<S: Store + ?Sized>(
     block: &EvidenceBlock,
 ) -> Result<Option<Arc<[u8]>>, PayloadError> {
     match block.objective {
-        Some(digest) => kept(store, "objective", Domain::Objective, digest),
+        Some(digest) => plain(store, Named::of(Part::Objective, digest, block.salted)),
         None => Ok(None),
     }
 }
@@ -83,23 +102,59 @@ pub fn output<S: Store + ?Sized>(
     outcome: &Outcome,
 ) -> Result<Option<Arc<[u8]>>, PayloadError> {
     match outcome.output {
-        Some(digest) => kept(store, "output", Domain::Output, digest),
+        Some(digest) => plain(store, Named::of(Part::Output, digest, outcome.salted)),
         None => Ok(None),
     }
 }
 
-fn kept<S: Store + ?Sized>(
+/// The plain bytes, without their salt.
+fn plain<S: Store + ?Sized>(store: &S, named: Named) -> Result<Option<Arc<[u8]>>, PayloadError> {
+    let kept = kept(store, named)?;
+    Ok(match kept {
+        Some(bytes) if named.salted => from_kept(&bytes).map(|(_, plain)| plain.into()),
+        kept => kept,
+    })
+}
+
+/// What is kept under a digest of the evidence, once it is held against it.
+///
+/// # Errors
+/// [`PayloadError::Changed`], [`PayloadError::Store`].
+pub(crate) fn kept<S: Store + ?Sized>(
     store: &S,
-    what: &'static str,
-    domain: Domain,
-    expected: Digest,
+    named: Named,
 ) -> Result<Option<Arc<[u8]>>, PayloadError> {
-    let Some(bytes) = store.payload(&expected)? else { return Ok(None) };
-    let found = domain.hash(&bytes);
-    if found == expected {
+    let Some(bytes) = store.payload(&named.digest)? else { return Ok(None) };
+    let found = named.hash(&bytes);
+    if found == named.digest {
         Ok(Some(bytes))
     } else {
+        let (what, expected) = (named.part.name(), named.digest);
         Err(PayloadError::Changed { what, expected, found })
+    }
+}
+
+/// A payload as its commitment sees it.
+///
+/// # Errors
+/// [`DecodeError`] when the plain bytes are not of this part.
+pub(crate) fn value_of(part: Part, plain: &[u8]) -> Result<Value, DecodeError> {
+    match part {
+        Part::Intent => fields::of_canonical(plain),
+        Part::Objective => match core::str::from_utf8(plain) {
+            Ok(text) => Ok(Value::from(text)),
+            Err(_) => Err(DecodeError::Utf8 { offset: 0 }),
+        },
+        Part::Output => Value::from_canonical(plain),
+    }
+}
+
+/// Appends the digests of the payloads that a record names, by its canonical bytes; none
+/// where it cannot be read.
+pub fn named(bytes: &[u8], digests: &mut Vec<Digest>) {
+    let mut own = Vec::new();
+    if names(0, bytes, &mut own).is_ok() {
+        digests.extend(own.iter().map(|(_, name)| name.digest));
     }
 }
 
@@ -143,9 +198,8 @@ pub fn verify_payloads<S: Store + ?Sized>(store: &S) -> Result<PayloadReport, (u
             Some(sound) => report.add(named.len(), sound),
             // One of them is not: which, and what of it?
             None => {
-                for name in &named {
-                    let kept = kept(store, name.what, name.domain, name.digest);
-                    let kept = kept.map_err(|error| (name.index, error))?;
+                for &(index, name) in &named {
+                    let kept = kept(store, name).map_err(|error| (index, error))?;
                     report.add(1, usize::from(kept.is_some()));
                 }
             }
@@ -166,33 +220,62 @@ impl PayloadReport {
     }
 }
 
-/// A payload that a record's body names.
-#[derive(Debug)]
-pub(super) struct Named {
-    pub(super) index: u64,
-    what: &'static str,
-    pub(super) domain: Domain,
-    pub(super) digest: Digest,
+/// A payload that evidence names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Named {
+    pub(crate) part: Part,
+    pub(crate) digest: Digest,
+    pub(crate) salted: bool,
+}
+
+impl Named {
+    pub(crate) const fn of(part: Part, digest: Digest, salted: bool) -> Self {
+        Self { part, digest, salted }
+    }
+
+    /// What evidence and outcome name.
+    pub(crate) fn by(block: &EvidenceBlock) -> impl Iterator<Item = Self> {
+        let intent = block.kind.is_some().then_some((Part::Intent, block.intent));
+        let objective = block.objective.map(|digest| (Part::Objective, digest));
+        let salted = block.salted;
+        let both = intent.into_iter().chain(objective);
+        both.map(move |(part, digest)| Self { part, digest, salted })
+    }
+
+    /// What an outcome names.
+    pub(crate) fn by_outcome(outcome: &Outcome) -> Option<Self> {
+        let salted = outcome.salted;
+        outcome.output.map(|digest| Self { part: Part::Output, digest, salted })
+    }
+
+    /// The digest of bytes that are kept; zeros when they cannot be of this part.
+    fn hash(&self, kept: &[u8]) -> Digest {
+        if !self.salted {
+            return self.part.domain().hash(kept);
+        }
+        let Some((salt, plain)) = from_kept(kept) else { return Digest::ZERO };
+        value_of(self.part, plain).map_or(Digest::ZERO, |value| commit(self.part, &salt, &value))
+    }
 }
 
 /// Appends what a record names.
-pub(super) fn names(index: u64, bytes: &[u8], named: &mut Vec<Named>) -> Result<(), PayloadError> {
+pub(super) fn names(
+    index: u64,
+    bytes: &[u8],
+    named: &mut Vec<(u64, Named)>,
+) -> Result<(), PayloadError> {
     let unread = |source| PayloadError::Body { index, source };
     let Some(view) = RecordView::of(bytes).filter(|view| view.stream().is_some()) else {
         return Record::decode_sealed(bytes).map(drop).map_err(unread);
     };
-    let mut name = |what, domain, digest: Option<Digest>| {
-        named.extend(digest.map(|digest| Named { index, what, domain, digest }));
-    };
     match view.kind {
         RecordKind::EvidenceBlock => {
             let block = EvidenceBlock::from_canonical(view.body).map_err(unread)?;
-            name("intent", Domain::Intent, block.kind.is_some().then_some(block.intent));
-            name("objective", Domain::Objective, block.objective);
+            named.extend(Named::by(&block).map(|name| (index, name)));
         }
         RecordKind::Outcome => {
             let outcome = Outcome::from_canonical(view.body).map_err(unread)?;
-            name("output", Domain::Output, outcome.output);
+            named.extend(Named::by_outcome(&outcome).map(|name| (index, name)));
         }
         _ => {}
     }
@@ -201,11 +284,15 @@ pub(super) fn names(index: u64, bytes: &[u8], named: &mut Vec<Named>) -> Result<
 
 /// How many of the payloads are kept; `None` when one of them was changed or the store
 /// could not be read.
-fn sound_together<S: Store + ?Sized>(store: &S, named: &[Named]) -> Option<usize> {
+fn sound_together<S: Store + ?Sized>(store: &S, named: &[(u64, Named)]) -> Option<usize> {
     let mut sound = 0;
-    for domain in [Domain::Intent, Domain::Objective, Domain::Output] {
-        let own = named.iter().filter(|name| name.domain == domain);
-        let digests: Vec<Digest> = own.map(|name| name.digest).collect();
+    for (_, name) in named.iter().filter(|(_, name)| name.salted) {
+        sound += usize::from(kept(store, *name).ok()?.is_some());
+    }
+    for part in [Part::Intent, Part::Objective, Part::Output] {
+        let domain = part.domain();
+        let own = named.iter().filter(|(_, name)| name.part == part && !name.salted);
+        let digests: Vec<Digest> = own.map(|(_, name)| name.digest).collect();
         for digests in digests.chunks(PIECE) {
             sound += sound_of(store, domain, digests)?;
         }

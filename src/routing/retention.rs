@@ -61,10 +61,12 @@ pub fn expired<'a, S: Store + ?Sized>(
             break;
         }
         next = next.saturating_add(piece.read);
-        let kept = |(named, at): &(Named, Timestamp)| {
-            class_of(named.domain).is_none_or(|class| !rules.is_expired(class, *at, now))
+        let kept = |(_, named, at): &(u64, Named, Timestamp)| {
+            class_of(named.part.domain()).is_none_or(|class| !rules.is_expired(class, *at, now))
         };
-        young.extend(piece.named.iter().filter(|named| kept(named)).map(|(n, _)| n.digest));
+        young.extend(
+            piece.named.iter().filter(|named| kept(named)).map(|(_, named, _)| named.digest),
+        );
     }
     Ok(Expired { store, young, end: next, next: 0, ready: Vec::new().into_iter() })
 }
@@ -105,10 +107,10 @@ impl<S: Store + ?Sized> Iterator for Expired<'_, S> {
             self.next = if piece.read == 0 { self.end } else { self.next + piece.read };
             let mut once = BTreeSet::new();
             let mut ready = Vec::new();
-            for (named, _) in piece.named {
-                let Some(class) = class_of(named.domain) else { continue };
+            for (index, named, _) in piece.named {
+                let Some(class) = class_of(named.part.domain()) else { continue };
                 if !self.young.contains(&named.digest) && once.insert(named.digest) {
-                    ready.push(PastLife { digest: named.digest, class, index: named.index });
+                    ready.push(PastLife { digest: named.digest, class, index });
                 }
             }
             self.ready = ready.into_iter();
@@ -126,7 +128,7 @@ impl<S: ?Sized> Expired<'_, S> {
 
 struct Piece {
     read: u64,
-    named: Vec<(Named, Timestamp)>,
+    named: Vec<(u64, Named, Timestamp)>,
 }
 
 fn piece<S: Store + ?Sized>(store: &S, from: u64) -> Result<Piece, PayloadError> {
@@ -140,7 +142,7 @@ fn piece<S: Store + ?Sized>(store: &S, from: u64) -> Result<Piece, PayloadError>
         if let Err(error) = names(index, bytes, &mut own) {
             failed.get_or_insert(error);
         }
-        piece.named.extend(own.drain(..).map(|named| (named, at)));
+        piece.named.extend(own.drain(..).map(|(index, named)| (index, named, at)));
     });
     read?;
     match failed {

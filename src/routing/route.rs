@@ -205,6 +205,7 @@ impl Route<layers::Received> {
             approver: None,
             wait_until: None,
             trace: Vec::with_capacity(LayerId::ALL.len()),
+            salted: submission.intent().is_some_and(|intent| intent.salt().is_some()),
         });
         let core = Core {
             submission,
@@ -223,6 +224,11 @@ impl Route<layers::Received> {
             block,
         };
         Self::at(Box::new(core))
+    }
+
+    /// Notes that the digest of what was submitted is salted, be it an intent or not.
+    pub(super) fn mark_salted(&mut self) {
+        self.core.block.salted = true;
     }
 }
 

@@ -10,7 +10,6 @@
 
 use alloc::boxed::Box;
 use alloc::string::ToString;
-use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use crate::audience::any::{MoveError, ReplayError};
@@ -19,6 +18,7 @@ use crate::audience::classifier::Classifier;
 use crate::audience::gate::Gate;
 use crate::audience::matrix::Matrix;
 use crate::audience::state::State;
+use crate::commitment::Salts;
 use crate::digest::Digest;
 use crate::encode::{DecodeError, Encode};
 use crate::execution::Output;
@@ -31,7 +31,8 @@ use crate::risk::Risk;
 use crate::routing::desk::Desk;
 use crate::routing::engines::Engines;
 use crate::routing::evidence::{EvidenceBlock, Outcome};
-use crate::routing::pins::{Pins, PolicyPinned};
+use crate::routing::payloads::PayloadError;
+use crate::routing::pins::{Pins, PolicyFiles, PolicyPinned};
 use crate::routing::stop::Stop;
 use crate::routing::table::RoutingTable;
 use crate::ssot::ledger::{Ledger, LedgerError};
@@ -42,11 +43,19 @@ use crate::time::{Clock, Timestamp};
 use crate::verdict::{Reason, Verdict};
 
 pub use acts::Decided;
+#[cfg(feature = "std")]
+pub(super) use again::Again;
+pub use forget::Forgotten;
 pub use snapshots::{SnapshotError, SnapshotReport};
 
 mod acts;
+#[cfg(feature = "std")]
+mod again;
 mod attempt;
+mod contested;
+mod forget;
 mod history;
+mod linked;
 mod mandate;
 mod open;
 mod settle;
@@ -79,6 +88,9 @@ pub struct Rules {
     pub decision_millis: u64,
     /// The digests of all of this and of the engines' own rules.
     pub pins: Pins,
+    /// The files all of this was read from: kept in the log when the set is pinned. Empty
+    /// for a set composed in code.
+    pub files: PolicyFiles,
 }
 
 /// Routes intents. Shared by reference between threads where its parts allow it.
@@ -90,6 +102,7 @@ pub struct Router<E, S, C> {
     clock: C,
     policy_stream: StreamId,
     policy: Head,
+    salts: Option<Salts>,
 }
 
 /// What came of a submission.
@@ -242,6 +255,9 @@ pub enum RouterError {
     /// The store failed while reading.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// What is kept of a route is not what its evidence names.
+    #[error(transparent)]
+    Payload(#[from] PayloadError),
     /// A record other than evidence or outcome could not be written.
     #[error("not recorded: {0}")]
     Ledger(#[from] LedgerError),
@@ -255,7 +271,7 @@ fn names(names: &[Name]) -> alloc::string::String {
 const ATTEMPTS: u32 = 8;
 
 /// The name of the stream on which policy sets are pinned.
-const POLICY: &str = "policy";
+pub(super) const POLICY: &str = "policy";
 
 impl<E: Engines, S: Store, C: Clock> Router<E, S, C> {
     /// A router under the policy set in force. On an empty log the set is pinned as
@@ -318,7 +334,7 @@ impl<E: Engines, S: Store, C: Clock> Router<E, S, C> {
 
     fn unpinned(engines: E, rules: Rules, store: S, clock: C) -> Result<Self, RouterError> {
         let (ledger, policy_stream, policy) = (Ledger::new(store), policy_stream()?, Head::EMPTY);
-        Ok(Self { engines, rules, ledger, clock, policy_stream, policy })
+        Ok(Self { engines, rules, ledger, clock, policy_stream, policy, salts: None })
     }
 
     fn pinned(&self) -> Result<Option<(Pins, Head)>, RouterError> {
@@ -331,13 +347,27 @@ impl<E: Engines, S: Store, C: Clock> Router<E, S, C> {
 
     fn pin(&mut self, by: PrincipalId, after: Head) -> Result<(), RouterError> {
         let stream = self.policy_stream.clone();
-        let body = PolicyPinned { by, pins: self.rules.pins.clone() }.to_canonical();
+        let files = self.rules.files.named();
+        let body = PolicyPinned { by, pins: self.rules.pins.clone(), files }.to_canonical();
         let draft =
             Draft::new(stream.clone(), RecordKind::PolicyPinned, Subsystem::Governance, body);
-        let batch = Batch::new(self.clock.now()).expect(stream.clone(), after).append(draft);
+        let mut batch = Batch::new(self.clock.now()).expect(stream.clone(), after).append(draft);
+        for (digest, part) in self.rules.files.payloads() {
+            batch.push_payload(digest, part);
+        }
         let receipt = self.ledger.commit(batch)?;
         self.policy = receipt.head(&stream).unwrap_or(after);
         Ok(())
+    }
+
+    /// The same router, which salts the payloads of every subject: evidence then holds
+    /// commitments that tell nothing of a field that is withheld or erased
+    /// ([`crate::commitment`]). A subject's key is drawn with its first route and kept in the
+    /// store; a subject that has one is salted by every router.
+    #[must_use]
+    pub fn salted(mut self, salts: Salts) -> Self {
+        self.salts = Some(salts);
+        self
     }
 
     /// The store.
@@ -377,8 +407,13 @@ impl<E: Engines, S: Store, C: Clock> Router<E, S, C> {
             desk.live = None;
         }
         let mut start: Option<Head> = None;
+        let mut salted = false;
         for _ in 0..ATTEMPTS {
             let mut live = self.take_live(desk)?;
+            if !salted && let Some(key) = &live.key {
+                submission = submission.salted(key);
+                salted = true;
+            }
             let since = *start.get_or_insert(live.routing);
             if let Some(open) = &live.open {
                 let error = RouterError::Parallel {
@@ -426,6 +461,10 @@ impl<E: Engines, S: Store, C: Clock> Router<E, S, C> {
         submission: Submission,
     ) -> Result<Result<EvidenceBlock, Stop>, RouterError> {
         let live = self.take_live(desk)?;
+        let submission = match &live.key {
+            Some(key) => submission.salted(key),
+            None => submission,
+        };
         let walked = self.walk(&desk.session, &live, submission, Vec::new());
         desk.live = Some(live);
         Ok(walked.result.map(|sealed| sealed.evidence().clone()))
@@ -435,7 +474,7 @@ impl<E: Engines, S: Store, C: Clock> Router<E, S, C> {
 /// What the modeling engine of a bundle remembers.
 pub type Profile<E> = <<E as Engines>::Modeling as crate::modeling::ModelingEngine>::Profile;
 
-fn policy_stream() -> Result<StreamId, RouterError> {
+pub(super) fn policy_stream() -> Result<StreamId, RouterError> {
     let name = Name::new(POLICY).map_err(|error| RouterError::Act(error.to_string().into()))?;
     Ok(StreamId::new(StreamKind::Policy, name))
 }
@@ -452,8 +491,7 @@ const fn moved(error: &LedgerError) -> bool {
 /// Keeps what a hash stands for, beside the chain.
 fn keep(batch: &mut Batch, submission: &Submission) {
     if let Some(intent) = submission.intent() {
-        let objective = intent.objective().shared_text().into();
-        batch.push_payload(intent.hash(), Arc::clone(intent.canonical()));
-        batch.push_payload(intent.objective().hash(), objective);
+        batch.push_payload(intent.hash(), intent.kept());
+        batch.push_payload(intent.objective().hash(), intent.objective().kept());
     }
 }

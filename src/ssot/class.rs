@@ -6,14 +6,14 @@
 //!
 //! | class | kinds | payloads | cold after | payloads live | may be shown to | packed |
 //! |---|---|---|---|---|---|---|
-//! | identity | session opened, closed | | 30 days | | personal | dictionary |
+//! | identity | session opened, closed, scored | | 30 days | | personal | dictionary |
 //! | intent | | intents, objectives | 30 days | 7 to 365 days | personal | dictionary |
 //! | routing | evidence block | | 30 days | | internal | dictionary |
 //! | audience | event, block, refusal | | 90 days | | internal | dictionary |
 //! | memory | fact | | 90 days | | secret | dictionary |
 //! | governance | decision, policy pinned | | 365 days | | internal | dictionary |
 //! | execution | outcome | outputs | 30 days | 7 to 90 days | personal | dictionary |
-//! | audit | constitutional check, snapshot | | 90 days | | personal | as it is |
+//! | audit | constitutional check, snapshot, conflict | | 90 days | | personal | as it is |
 //!
 //! **Retention.** A log is append-only: no rule removes a record. *Cold after* says from
 //! what age on records may be read from a packed segment instead of the live store
@@ -103,7 +103,9 @@ impl StateClass {
     /// compile.
     pub const fn of(kind: RecordKind) -> Self {
         match kind {
-            RecordKind::SessionOpened | RecordKind::SessionClosed => Self::Identity,
+            RecordKind::SessionOpened | RecordKind::SessionClosed | RecordKind::IdentityScored => {
+                Self::Identity
+            }
             RecordKind::EvidenceBlock => Self::Routing,
             RecordKind::AudienceEvent
             | RecordKind::EnvelopeBlock
@@ -111,7 +113,9 @@ impl StateClass {
             RecordKind::Fact => Self::Memory,
             RecordKind::GovernanceDecision | RecordKind::PolicyPinned => Self::Governance,
             RecordKind::Outcome => Self::Execution,
-            RecordKind::ConstitutionalCheck | RecordKind::Snapshot => Self::Audit,
+            RecordKind::ConstitutionalCheck
+            | RecordKind::Snapshot
+            | RecordKind::ConflictDetected => Self::Audit,
         }
     }
 
@@ -206,7 +210,8 @@ const fn rule(class: StateClass) -> ClassRule {
     }
 }
 
-const DAY_MILLIS: u64 = 86_400_000;
+/// A day in milliseconds.
+const DAY: u64 = 86_400_000;
 
 /// A rule that would be looser than the default, or does not fit its class.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -315,13 +320,13 @@ impl ClassRules {
     /// Whether a payload of this class, named by a record of this time, is past its life.
     pub fn is_expired(&self, class: StateClass, written: Timestamp, now: Timestamp) -> bool {
         let days = self.of(class).retention.payload_days;
-        days.is_some_and(|days| now.since(written) >= u64::from(days) * DAY_MILLIS)
+        days.is_some_and(|days| now.since(written) >= u64::from(days) * DAY)
     }
 
     /// Whether a record of this kind and time may leave the live store.
     pub fn is_cold(&self, kind: RecordKind, written: Timestamp, now: Timestamp) -> bool {
         let days = self.of(StateClass::of(kind)).retention.cold_days;
-        now.since(written) >= u64::from(days) * DAY_MILLIS
+        now.since(written) >= u64::from(days) * DAY
     }
 
     /// The rules that differ from the default, as a policy set pins them.
@@ -424,8 +429,8 @@ mod tests {
     #[test]
     fn payloads_expire_on_their_day_and_records_cool_on_theirs() {
         let rules = ClassRules::DEFAULT;
-        let day = |days: u64| Timestamp::from_millis(days * DAY_MILLIS);
-        let before = Timestamp::from_millis(90 * DAY_MILLIS - 1);
+        let day = |days: u64| Timestamp::from_millis(days * DAY);
+        let before = Timestamp::from_millis(90 * DAY - 1);
         assert!(!rules.is_expired(StateClass::Execution, day(0), before));
         assert!(rules.is_expired(StateClass::Execution, day(0), day(90)));
         assert!(

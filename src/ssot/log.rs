@@ -145,6 +145,11 @@ impl Log {
         self.payloads.get(digest)
     }
 
+    /// Forgets a payload; says whether there was one.
+    pub(super) fn erase(&mut self, digest: &Digest) -> bool {
+        self.payloads.remove(digest).is_some()
+    }
+
     /// Up to `limit` records from index `from` on.
     pub(super) fn read(&self, from: u64, limit: usize) -> impl Iterator<Item = &Stored> {
         self.records.iter().skip(skip(from, self.base)).take(limit)

@@ -32,7 +32,7 @@ use crate::ssot::merkle::{Hash, KeptTree, NodeId, TreeHead};
 use crate::ssot::plan::{View, plan_in};
 use crate::ssot::record::{Head, StreamId};
 use crate::ssot::store::{
-    AppendError, Batch, Committed, Durability, Store, StoreError, Stored, Stretch,
+    AppendError, Batch, Committed, Durability, Erase, Store, StoreError, Stored, Stretch,
 };
 
 /// A log in memory. Shared by reference between threads; gone when dropped.
@@ -173,6 +173,14 @@ impl Store for MemoryStore {
 
     fn durability(&self) -> Durability {
         Durability::Volatile
+    }
+}
+
+impl Erase for MemoryStore {
+    fn erase(&self, digests: &[Digest]) -> Result<u64, StoreError> {
+        let mut inner = self.inner.write().unwrap_or_else(PoisonError::into_inner);
+        let erased = digests.iter().filter(|digest| inner.log.erase(digest)).count();
+        Ok(erased as u64)
     }
 }
 

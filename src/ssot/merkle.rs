@@ -42,7 +42,7 @@
 //! INVARIANT (one answer): root and proofs depend on the leaves alone, not on where nodes
 //! were kept or in which order they were asked for; [`naive`] gives the same.
 //!
-//! Requirements: ASM2-9.10, IRM-6.10, PLAN-8.1.
+//! Requirements: IRM-6.10, PLAN-3.7, PLAN-8.1.
 
 use core::fmt;
 

@@ -40,6 +40,8 @@
 //!
 //! INVARIANT (one form): a [`Note`] has at least one signature, its text ends in a newline
 //! and has no other control character, and formatting it gives the bytes it was read from.
+//!
+//! Requirements: PLAN-8.1, IRM-6.10.
 
 use alloc::borrow::ToOwned as _;
 use alloc::boxed::Box;
@@ -293,7 +295,9 @@ impl Note {
                     continue;
                 }
                 known = true;
-                let Some(time) = key.verify(&self.text, &signature.bytes) else { continue };
+                let Some(key::SignedAt(time)) = key.verify(&self.text, &signature.bytes) else {
+                    continue;
+                };
                 good = true;
                 if !verified.iter().any(|one| one.key == place) {
                     verified.push(Verified { key: place, time });

@@ -79,6 +79,10 @@ pub enum RecordKind {
     PolicyPinned,
     /// The state of its own stream after the record before it ([`crate::ssot::snapshot`]).
     Snapshot,
+    /// Other records came before a commit: which, and whether they matter to it.
+    ConflictDetected,
+    /// How a session compares with its subject's earlier ones (PLAN-8.3).
+    IdentityScored,
 }
 
 impl RecordKind {
@@ -97,6 +101,8 @@ impl RecordKind {
             Self::GovernanceDecision => "governance-decision",
             Self::PolicyPinned => "policy-pinned",
             Self::Snapshot => "snapshot",
+            Self::ConflictDetected => "conflict-detected",
+            Self::IdentityScored => "identity-scored",
         }
     }
 }
@@ -105,6 +111,7 @@ byte_enum!(RecordKind, "a record kind", {
     AudienceEvent = 1, EnvelopeBlock = 2, TransitionRefused = 3, ConstitutionalCheck = 4,
     SessionOpened = 5, SessionClosed = 6, EvidenceBlock = 7, Outcome = 8, Fact = 9,
     GovernanceDecision = 10, PolicyPinned = 11, Snapshot = 12,
+    ConflictDetected = 13, IdentityScored = 14,
 });
 
 /// What a stream is about.
@@ -346,6 +353,13 @@ impl Record {
     /// # Errors
     /// [`DecodeError`] that names the offset and what was expected there.
     pub fn decode_sealed(bytes: &[u8]) -> Result<Self, DecodeError> {
+        Self::decode_hashed(&bytes.into(), Domain::Record.hash(bytes))
+    }
+
+    /// [`Record::decode_sealed`] of bytes that were hashed already, and are not copied.
+    ///
+    /// INVARIANT (own digest): `digest` is that of the bytes; a caller has just computed it.
+    pub(crate) fn decode_hashed(bytes: &Arc<[u8]>, digest: Digest) -> Result<Self, DecodeError> {
         let mut input = Reader::new(bytes);
         let version = input.u8()?;
         if version != RECORD_VERSION {
@@ -357,9 +371,9 @@ impl Record {
         let body = input.bytes()?.len();
         input.finish()?;
         Ok(Self {
-            digest: Domain::Record.hash(bytes),
+            digest,
             body_start: bytes.len() - body,
-            bytes: bytes.into(),
+            bytes: Arc::clone(bytes),
             stream,
             kind,
             source,
@@ -428,6 +442,11 @@ impl Record {
     /// The head of the stream once this record is its last.
     pub const fn head(&self) -> Head {
         Head { length: self.sequence.saturating_add(1), digest: self.digest }
+    }
+
+    /// What it was sealed from.
+    pub fn to_draft(&self) -> Draft {
+        Draft::new(self.stream.clone(), self.kind, self.source, self.body().into())
     }
 
     /// The body read as a value.

@@ -116,6 +116,7 @@ use crate::ssot::store::{
 mod backup;
 mod committer;
 mod compact;
+mod erase;
 mod holder;
 mod journal;
 pub mod publish;

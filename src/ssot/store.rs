@@ -459,6 +459,30 @@ pub trait Store {
     fn durability(&self) -> Durability;
 }
 
+/// A store that can erase payloads. Records stay as they are: the chain holds digests, and
+/// every link and proof holds without what they stand for.
+pub trait Erase: Store {
+    /// Erases the payloads kept under these digests, durably where the store is durable;
+    /// how many there were. From here on [`Store::payload`] has none of them, until one is
+    /// kept anew.
+    ///
+    /// # Errors
+    /// [`StoreError`]; some or all may have been erased, and may be erased again.
+    fn erase(&self, digests: &[Digest]) -> Result<u64, StoreError>;
+}
+
+macro_rules! forward_erase {
+    ($($pointer:ty),*) => {$(
+        impl<S: Erase + ?Sized> Erase for $pointer {
+            fn erase(&self, digests: &[Digest]) -> Result<u64, StoreError> {
+                (**self).erase(digests)
+            }
+        }
+    )*};
+}
+
+forward_erase!(&S, Box<S>, Arc<S>);
+
 /// Pointers to a store that pass everything on, also what has a default.
 macro_rules! forward {
     ($($pointer:ty),*) => {$(

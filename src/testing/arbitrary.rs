@@ -74,7 +74,8 @@ choices! {
         RecordKind::AudienceEvent, RecordKind::EnvelopeBlock, RecordKind::TransitionRefused,
         RecordKind::ConstitutionalCheck, RecordKind::SessionOpened, RecordKind::SessionClosed,
         RecordKind::EvidenceBlock, RecordKind::Outcome, RecordKind::Fact,
-        RecordKind::GovernanceDecision, RecordKind::PolicyPinned,
+        RecordKind::GovernanceDecision, RecordKind::PolicyPinned, RecordKind::Snapshot,
+        RecordKind::ConflictDetected, RecordKind::IdentityScored,
     ];
     StreamKind => [
         StreamKind::Audience, StreamKind::Routing, StreamKind::Session, StreamKind::Memory,
@@ -430,6 +431,7 @@ impl<'a> Arbitrary<'a> for EvidenceBlock {
             approver: u.arbitrary()?,
             wait_until: u.arbitrary()?,
             trace: u.arbitrary()?,
+            salted: u.arbitrary()?,
         })
     }
 }
@@ -442,6 +444,7 @@ impl<'a> Arbitrary<'a> for Outcome {
             output: u.arbitrary()?,
             label: u.arbitrary()?,
             reasons: u.arbitrary()?,
+            salted: u.arbitrary()?,
         })
     }
 }

@@ -15,33 +15,50 @@ use crate::audience::lineage::{
 use crate::encode::{Decode, Encode};
 use crate::governance::GovernanceDecision;
 use crate::id::{KindId, Name};
-use crate::identity::{Claims, SessionOpened};
+use crate::identity::{Claims, IdentityScore, SessionOpened};
 use crate::intent::RoutingComponents;
 use crate::memory::FactRecord;
 use crate::provenance::Label;
 use crate::routing::pins::PolicyPinned;
 use crate::routing::table::{Pattern, Row, TableError};
 use crate::routing::{EvidenceBlock, Outcome, RoutingTable};
+use crate::ssot::conflict::ConflictDetected;
 use crate::ssot::record::{Draft, Head, Record};
 use crate::time::Timestamp;
 use crate::value::{Decimal, Value};
 use crate::verdict::{Reason, Vote};
 
+#[cfg(feature = "bundle")]
+pub use bundle::{BundleProbe, bundles_stand};
 #[cfg(feature = "files")]
 pub use bytes::{FileKind, files_load_soundly, json_agrees, routes_from_bytes};
 pub use log::{Mutation, mutations_are_found};
 pub use many::{many_from_bytes, many_is_one_by_one};
+#[cfg(feature = "notes")]
+pub use note::{NoteProbe, altered_notes_do_not_verify, note_bytes};
+pub use replay::log_replays;
 pub use route::{Step, route_is_sound, routes_are_sound, script_is_sound};
+#[cfg(feature = "compress")]
+pub use segment::segment_bytes;
 #[cfg(feature = "jwt")]
 pub use token::{TokenProbe, tokens_expire};
+pub use tree::{TreeEdit, large_trees_are_proved, tree_from_bytes, tree_is_the_naive_one};
 
+#[cfg(feature = "bundle")]
+mod bundle;
 #[cfg(feature = "files")]
 mod bytes;
 mod log;
 mod many;
+#[cfg(feature = "notes")]
+mod note;
+mod replay;
 mod route;
+#[cfg(feature = "compress")]
+mod segment;
 #[cfg(feature = "jwt")]
 mod token;
+mod tree;
 
 /// A value is read back from its canonical bytes as itself.
 ///
@@ -102,6 +119,8 @@ fn bodies(bytes: &[u8]) -> Held {
     one_encoding::<ConstitutionalCheck>(bytes)?;
     one_encoding::<SessionOpened>(bytes)?;
     one_encoding::<Claims>(bytes)?;
+    one_encoding::<IdentityScore>(bytes)?;
+    one_encoding::<ConflictDetected>(bytes)?;
     one_encoding::<FactRecord>(bytes)?;
     one_encoding::<GovernanceDecision>(bytes)?;
     one_encoding::<PolicyPinned>(bytes)?;

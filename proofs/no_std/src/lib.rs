@@ -28,3 +28,16 @@ fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
 pub extern "C" fn prospera_digest_first_byte(byte: u8) -> u8 {
     prospera::digest::Domain::Other.hash(&[byte]).as_bytes()[0]
 }
+
+/// Uses the verifier of evidence bundles, so that it is linked: 0 when a bundle verifies
+/// under the log's key.
+#[unsafe(no_mangle)]
+pub extern "C" fn prospera_bundle_verifies(byte: u8) -> u8 {
+    let key = "example.com/foo+530d903a+AekyeRrm56hApGFkyQR4ZCbV54Id2LKaANYcrnKv3U2k".parse();
+    let Ok(key) = key else { return 1 };
+    let trust = prospera::ssot::checkpoint::Policy::of_log(key);
+    match prospera::bundle::Bundle::from_bytes(&[byte]) {
+        Ok(bundle) => u8::from(bundle.verify(&trust).is_err()),
+        Err(_) => 2,
+    }
+}

@@ -3,9 +3,7 @@
 use alloc::borrow::ToOwned as _;
 
 use crate::audience::any::{AnyAudience, AudienceSnapshot, Entry};
-use crate::audience::lineage::{
-    ConstitutionalCheck, EnvelopeBlock, IllegalEvent, LineageEvent, TransitionRefused,
-};
+use crate::audience::lineage::{IllegalEvent, LineageEvent};
 use crate::audience::state::State;
 use crate::audience::typed::{Core, Review, stream_of};
 use crate::digest::Digest;
@@ -154,6 +152,21 @@ impl Restore {
         AnyAudience::mint(self.state, self.core)
     }
 
+    /// Whose audience it is.
+    #[cfg(feature = "std")]
+    pub(crate) const fn subject(&self) -> &SubjectId {
+        &self.core.subject
+    }
+
+    /// The audience after the records taken so far, while more are to come: what another
+    /// [`AnyAudience::replay`] of the same records would give.
+    #[cfg(feature = "std")]
+    pub(crate) fn so_far(&self) -> AnyAudience {
+        let Core { subject, head, review } = &self.core;
+        let core = Core { subject: subject.clone(), head: *head, review: *review };
+        AnyAudience::mint(self.state, core)
+    }
+
     fn follows(&self, record: &Record) -> Result<(), ReplayProblem> {
         let expected = stream_of(&self.core.subject);
         if *record.stream() != expected {
@@ -186,38 +199,53 @@ impl Restore {
 
     fn check(&self, record: &Record) -> Result<Entry, ReplayProblem> {
         self.follows(record)?;
-        let (entry, found) = match record.kind() {
-            RecordKind::AudienceEvent => {
-                let event = event(record.body())?;
-                let from = event.from();
-                (Entry::Event(event), from)
+        let entry = Entry::read(record)?;
+        if let Entry::Snapshot(found) = entry {
+            self.snapshot(record)?;
+            let expected = AudienceSnapshot { state: self.state, review: self.core.review };
+            if found != expected {
+                return Err(ReplayProblem::Lying { expected, found });
             }
-            RecordKind::EnvelopeBlock => {
-                let block: EnvelopeBlock = record.read()?;
-                (Entry::Blocked(block), block.state)
-            }
-            RecordKind::TransitionRefused => {
-                let refused: TransitionRefused = record.read()?;
-                (Entry::Refused(refused), refused.from)
-            }
-            RecordKind::ConstitutionalCheck => {
-                let check: ConstitutionalCheck = record.read()?;
-                (Entry::Checked(check), check.state)
-            }
-            RecordKind::Snapshot => {
-                let found = self.snapshot(record)?;
-                let expected = AudienceSnapshot { state: self.state, review: self.core.review };
-                if found != expected {
-                    return Err(ReplayProblem::Lying { expected, found });
-                }
-                (Entry::Snapshot(found), found.state)
-            }
-            found => return Err(ReplayProblem::Kind { found }),
-        };
+        }
+        let found = entry.starts_from();
         if found != self.state {
             return Err(ReplayProblem::State { expected: self.state, found });
         }
         Ok(entry)
+    }
+}
+
+impl Entry {
+    /// What a record of an audience's stream says, by itself: not whether it continues that
+    /// stream.
+    ///
+    /// # Errors
+    /// [`ReplayProblem`]: its kind, its body, or a transition that the table does not have.
+    pub fn read(record: &Record) -> Result<Self, ReplayProblem> {
+        match record.kind() {
+            RecordKind::AudienceEvent => event(record.body()).map(Self::Event),
+            RecordKind::EnvelopeBlock => Ok(Self::Blocked(record.read()?)),
+            RecordKind::TransitionRefused => Ok(Self::Refused(record.read()?)),
+            RecordKind::ConstitutionalCheck => Ok(Self::Checked(record.read()?)),
+            RecordKind::Snapshot => Ok(Self::Snapshot(record.read()?)),
+            found => Err(ReplayProblem::Kind { found }),
+        }
+    }
+
+    /// The state in which the audience must be for it.
+    pub const fn starts_from(&self) -> State {
+        match self {
+            Self::Event(event) => event.from(),
+            Self::Blocked(block) => block.state,
+            Self::Refused(refused) => refused.from,
+            Self::Checked(check) => check.state,
+            Self::Snapshot(snapshot) => snapshot.state,
+        }
+    }
+
+    /// State and review after it.
+    pub const fn after(&self, state: State, review: Review) -> (State, Review) {
+        self.apply(state, review)
     }
 }
 

@@ -715,3 +715,46 @@ proptest! {
         walk(&steps);
     }
 }
+
+/// PLAN-8.2: a change brings a snapshot along where its records come by a place for one, in
+/// the same commit; and the audience is the same, restored from it or from all.
+#[test]
+fn changes_bring_their_snapshots_along() {
+    use crate::limits::SNAPSHOT_RECORDS;
+    use crate::ssot::record::RecordKind;
+    let verdict = EnvelopeVerdict::mint(EnvelopeDecision::Block, Digest::ZERO);
+    let mut audience = AnyAudience::replay("alice".parse().unwrap(), []).unwrap();
+    let mut records: Vec<Record> = Vec::new();
+    let mut commits = 0;
+    while audience.head().length() < 2 * SNAPSHOT_RECORDS + 3 {
+        let change = audience.blocked(&verdict, Risk::ZERO, None).unwrap();
+        let mut head = change.expected_head();
+        let mut sealed = Vec::new();
+        for draft in change.drafts(Subsystem::Safety) {
+            let record = Record::seal(draft, head.length(), head, Timestamp::from_millis(1));
+            head = record.head();
+            sealed.push(record);
+        }
+        audience = change.confirm(&sealed).unwrap();
+        records.extend(sealed);
+        commits += 1;
+    }
+    let snapshots: Vec<&Record> =
+        records.iter().filter(|record| record.kind() == RecordKind::Snapshot).collect();
+    let places: Vec<u64> = snapshots.iter().map(|record| record.sequence()).collect();
+    assert_eq!(places, [SNAPSHOT_RECORDS, 2 * SNAPSHOT_RECORDS]);
+    assert_eq!(commits, records.len() - 2, "none has a commit of its own");
+    let whole = AnyAudience::replay("alice".parse().unwrap(), &records).unwrap();
+    let mut swift = Restore::from_snapshot("alice".parse().unwrap(), snapshots[1]).unwrap();
+    let behind = usize::try_from(2 * SNAPSHOT_RECORDS + 1).unwrap();
+    for record in &records[behind..] {
+        swift.push(record).unwrap();
+    }
+    let swift = swift.finish();
+    assert_eq!((swift.state(), swift.head()), (whole.state(), whole.head()));
+    assert_eq!((swift.state(), swift.head()), (audience.state(), audience.head()));
+    // What is given up is what there was before.
+    let head = swift.head();
+    let change = swift.blocked(&verdict, Risk::ZERO, None).unwrap();
+    assert_eq!(change.abandon().head(), head);
+}

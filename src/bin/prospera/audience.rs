@@ -85,6 +85,7 @@ fn event(record: &Record) -> Result<String, Failure> {
             let found = if check.is_violation() { "a violation" } else { "no violation" };
             format!("constitutional check: {found}")
         }
+        RecordKind::Snapshot => "a snapshot of its state".to_owned(),
         _ => "another record".to_owned(),
     })
 }

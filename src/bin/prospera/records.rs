@@ -3,7 +3,7 @@
 use prospera::encode::{DecodeError, Reader};
 use prospera::id::{KindId, RequestId, SessionId, SubjectId};
 use prospera::intent::Argument;
-use prospera::routing::{EvidenceBlock, Outcome};
+use prospera::routing::{EvidenceBlock, Outcome, payloads};
 use prospera::ssot::record::{Record, RecordKind, StreamKind};
 use prospera::ssot::store::Store;
 
@@ -101,7 +101,8 @@ pub(crate) fn find_route<S: Store + ?Sized>(
             by_digest.push(record.clone());
         }
         let block: EvidenceBlock = record.read()?;
-        let mark = store.payload(&block.intent)?.and_then(|bytes| request_of(&bytes));
+        let mark = payloads::intent(store, &block).ok().flatten();
+        let mark = mark.and_then(|bytes| request_of(&bytes));
         if mark.is_some_and(|mark| mark.as_str() == wanted) {
             by_mark = Some(record);
         }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use prospera::audience::lineage::LineageEvent;
+use prospera::commitment::Salts;
 use prospera::execution::files::Journals;
 use prospera::id::PrincipalId;
 use prospera::identity::Session;
@@ -79,6 +80,12 @@ pub(crate) fn run(args: &RouteArgs, out: &mut Out) -> Result<ExitCode, Failure> 
     } else {
         let operator: PrincipalId = OPERATOR.parse()?;
         Router::new(opened.engines, opened.rules, store, clock, operator)?
+    };
+    let router = if args.salted {
+        let seed = scenario.seed.as_deref().map(|seed| format!("salts/{seed}"));
+        router.salted(Salts::new(secret(seed.as_deref())?))
+    } else {
+        router
     };
     let mut run = run::Run {
         router,

@@ -14,8 +14,9 @@
 //! | a class that is no match | `u` is given, from pairs known to be chance, and never learnt |
 //! | matches drown among random pairs | only pairs of one subject are looked at (blocking) |
 //! | the classes change places, or the minority is taken for the matches | fewer than half of the pairs matching is an error ([`EmError::Minority`]) |
-//! | the blocking decides a field, so that it says nothing | fields in which nothing differs are left out ([`crate::identity::linkage::estimate`]) |
+//! | the blocking decides a field, so that agreement says nothing | fields in which a subject's sessions never differ are left out ([`crate::identity::linkage::estimate`]) |
 //! | a level that was never seen weighs infinitely much | `smoothing` adds a part of a pair to each level |
+//! | a clean log makes the prior certain, and nothing weighs against it | the prior is bounded ([`crate::identity::linkage::estimate`]) |
 //! | few pairs give a level that weighs more than a better one | such levels are pooled ([`ordered`]) |
 //!
 //! Error: a weight in the E step is off by less than 2^-47 bit for each field, its
@@ -68,6 +69,20 @@ impl Patterns {
         true
     }
 
+    /// The same pairs, compared by the fields alone for which `keep` is true.
+    #[must_use]
+    pub fn only(&self, keep: &[bool]) -> Self {
+        let kept = |place: &usize| keep.get(*place).copied().unwrap_or(false);
+        let levels = self.levels.iter().enumerate().filter(|(place, _)| kept(place));
+        let mut out = Self::new(levels.map(|(_, levels)| *levels).collect());
+        for (pattern, count) in self.iter() {
+            let levels = pattern.iter().enumerate().filter(|(place, _)| kept(place));
+            let pattern: Vec<u8> = levels.map(|(_, level)| *level).collect();
+            let _counted = out.add(&pattern, count);
+        }
+        out
+    }
+
     /// How many pairs there are.
     pub const fn pairs(&self) -> u64 {
         self.pairs
@@ -103,14 +118,14 @@ impl Patterns {
     fn count(
         &self,
         smoothing: Probability,
-        matches: impl Fn(&[u8]) -> Probability,
+        part: impl Fn(&[u8]) -> Probability,
     ) -> (Vec<Vec<Probability>>, Probability) {
         let smoothing = u128::from(smoothing.units());
         let mut sums: Vec<Vec<u128>> =
             self.levels.iter().map(|levels| alloc::vec![smoothing; *levels]).collect();
         let mut matched: u128 = 0;
         for (pattern, count) in self.iter() {
-            let weight = u128::from(count) * u128::from(matches(pattern).units());
+            let weight = u128::from(count) * u128::from(part(pattern).units());
             matched += weight;
             for (level, sums) in pattern.iter().zip(&mut sums) {
                 if let Some(sum) = sums.get_mut(usize::from(*level)) {

@@ -6,6 +6,11 @@
 //! | shares of values | the same sample: how many of the subjects have the value |
 //! | `m`, prior | each session with the ones before it of its subject ([`em`]) |
 //!
+//! The share of matches that is found is not taken for a prior as it is: of a log in which
+//! nothing was ever stolen it is one, to ten digits, and no evidence would weigh against it.
+//! The prior is never above what so many pairs can say (`(n + 1) / (n + 2)`, Laplace's rule
+//! of succession), nor above 0.999.
+//!
 //! A subject counts once in the sample, however many sessions it has: a device that one
 //! person uses a thousand times is not common. Pairs of one subject may be of two people,
 //! where a session was stolen; how many are is what the prior says.
@@ -23,7 +28,7 @@
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::vec::Vec;
 
-use super::em::{EmError, Fit, NOTHING, Patterns, Settings, fit, ordered};
+use super::em::{EmError, NOTHING, Patterns, Settings, fit, ordered};
 use super::field::Field;
 use super::model::{FieldModel, Linkage, LinkageBuilder, LinkageError, Terms};
 use crate::fixed::{Probability, Weight};
@@ -39,6 +44,12 @@ const SAMPLE: usize = 2048;
 const FEWEST: u64 = 30;
 /// Fewest subjects in the sample.
 const SUBJECTS: usize = 10;
+
+/// Most that a prior is worth, whatever was found: one session in a thousand is another's.
+const SUREST: Probability = match Probability::new(999_000_000_000_000) {
+    Some(surest) => surest,
+    None => Probability::ZERO,
+};
 
 /// With how many sessions the model compares a new one.
 const SESSIONS: usize = 32;
@@ -74,7 +85,8 @@ pub struct Estimate {
     pub chance: u64,
     /// After how many rounds the numbers came to rest.
     pub rounds: u32,
-    /// Fields that were left out, because nothing in them tells people apart.
+    /// Fields that were left out: two sessions of one subject never differ in them, because
+    /// nobody's do, or because the subject decides them. Either way agreement is no evidence.
     pub left_out: Vec<Field>,
     /// Fields with levels that were pooled, because a worse one weighed more.
     pub pooled: Vec<Field>,
@@ -159,24 +171,29 @@ impl Estimator {
         if pairs < FEWEST || subjects < SUBJECTS {
             return Err(EstimateError::Pairs { pairs, subjects });
         }
-        let chance = self.chance();
+        // In what never differs within a subject the subject itself is what agrees: counted as
+        // evidence it would make a match of every pair.
+        let keep: Vec<bool> = self.pairs.totals().iter().map(|of| differs(of)).collect();
+        let (same, chance) = (self.pairs.only(&keep), self.chance().only(&keep));
         let settings = Settings::default();
         let u = chance.shares(settings.smoothing);
-        let (of_one, of_two) = (self.pairs.totals(), chance.totals());
-        let fit = fit(&self.pairs, &u, &settings)?;
-        let mut estimate = Taken { fields: Vec::new(), left_out: Vec::new(), pooled: Vec::new() };
-        for (place, field) in Field::ALL.into_iter().enumerate() {
-            let told = |totals: &[Vec<u64>]| totals.get(place).is_some_and(|of| differs(of));
-            if !told(&of_two) || of_one.get(place).is_none_or(|of| of.iter().sum::<u64>() == 0) {
-                estimate.left_out.push(field);
+        let fit = fit(&same, &u, &settings)?;
+        let (mut fields, mut left_out, mut pooled) = (Vec::new(), Vec::new(), Vec::new());
+        let mut found = fit.m.iter().zip(u);
+        for (field, keep) in Field::ALL.into_iter().zip(keep) {
+            let Some((own, u)) = keep.then(|| found.next()).flatten() else {
+                left_out.push(field);
                 continue;
+            };
+            let m = ordered(own, &u);
+            if m != *own {
+                pooled.push(field);
             }
-            estimate.take(field, place, &fit, &u, terms(field, &self.sample));
+            fields.push(FieldModel { field, m: whole(m), u, terms: terms(field, &self.sample) });
         }
-        let Taken { fields, left_out, pooled } = estimate;
         let linkage = LinkageBuilder {
             version,
-            prior: fit.prior,
+            prior: believed(fit.prior, pairs),
             sessions: SESSIONS,
             hold_below: Weight::from_millibits(HOLD_BELOW),
             escalate_below: Some(Weight::from_millibits(ESCALATE_BELOW)),
@@ -206,30 +223,6 @@ impl Estimator {
     }
 }
 
-struct Taken {
-    fields: Vec<FieldModel>,
-    left_out: Vec<Field>,
-    pooled: Vec<Field>,
-}
-
-impl Taken {
-    fn take(
-        &mut self,
-        field: Field,
-        place: usize,
-        fit: &Fit,
-        u: &[Vec<Probability>],
-        terms: Option<Terms>,
-    ) {
-        let Some((m, u)) = fit.m.get(place).zip(u.get(place)) else { return };
-        let pooled = ordered(m, u);
-        if pooled != *m {
-            self.pooled.push(field);
-        }
-        self.fields.push(FieldModel { field, m: whole(pooled), u: u.clone(), terms });
-    }
-}
-
 /// Pooled shares, rounded down, made to add up to one: what is missing, a few units at most,
 /// goes where it keeps the order, to the best level.
 fn whole(mut m: Vec<Probability>) -> Vec<Probability> {
@@ -239,6 +232,13 @@ fn whole(mut m: Vec<Probability>) -> Vec<Probability> {
         *best = Probability::new(units).unwrap_or(Probability::ONE);
     }
     m
+}
+
+/// The prior that a share of matches among so many pairs is worth.
+fn believed(found: Probability, pairs: u64) -> Probability {
+    let most = u128::from(pairs);
+    let most = Probability::from_parts(most + 1, most + 2).min(SUREST);
+    found.min(most)
 }
 
 /// Whether there is anything in which two sessions differ.

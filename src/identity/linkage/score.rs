@@ -1,6 +1,6 @@
 //! A score and its explanation: the body of an `identity-scored` record.
 //!
-//! It stands on the subject's stream behind the opening it is about, in the same commit.
+//! It stands on the session's own stream behind its opening, in the same commit.
 //!
 //! | part | encoding |
 //! |---|---|

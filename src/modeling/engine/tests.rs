@@ -2,7 +2,6 @@ use alloc::collections::BTreeMap;
 use alloc::vec;
 
 use super::*;
-use crate::encode::Encode as _;
 use crate::intent::{Argument, Intent, Kind, Objective, Request};
 use crate::modeling::profile::{MAX_KINDS, MAX_PAIRS};
 use crate::modeling::{Preference, Statement};

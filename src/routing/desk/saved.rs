@@ -22,14 +22,12 @@ use alloc::vec::Vec;
 use crate::encode::{Decode as _, DecodeError, Reader, Writer};
 use crate::governance::{GovernanceDecision, Matter};
 use crate::id::KindId;
+use crate::limits::SNAPSHOT_BYTES;
 use crate::modeling::ModelingEngine;
 use crate::routing::desk::Live;
 use crate::ssot::record::{Head, StreamKind};
 use crate::ssot::snapshot;
 use crate::verdict::Consensus;
-
-/// No snapshot larger than this is written: the one before counts then.
-const MOST_BYTES: usize = crate::limits::RECORD_BYTES / 2;
 
 /// The body of a snapshot of this state; `None` where the engine keeps no profiles, a route
 /// is open, or the state is too large for a record.
@@ -55,7 +53,27 @@ where
     }
     out.value(&live.progress).value(&live.short_term);
     let bytes = out.as_bytes();
-    (bytes.len() <= MOST_BYTES).then(|| snapshot::body(StreamKind::Routing, bytes))
+    (bytes.len() <= SNAPSHOT_BYTES).then(|| snapshot::body(StreamKind::Routing, bytes))
+}
+
+/// Whether a body reads as a snapshot of routes, whatever engine counted its profile.
+pub(in crate::routing) fn outline(body: &[u8]) -> Result<(), DecodeError> {
+    let mut input = Reader::new(snapshot::state(StreamKind::Routing, body)?);
+    let (_rules, _profile) = (input.digest()?, input.bytes()?);
+    let (_good, _bad) = (input.u32()?, input.u32()?);
+    let _first: Option<crate::time::Timestamp> = input.option()?;
+    let (_length, _head) = (input.u64()?, input.digest()?);
+    for _ in 0..input.count(40)? {
+        let _decision: (_, GovernanceDecision) = (input.digest()?, input.value()?);
+    }
+    let (_seen, _standing) =
+        (crate::time::Timestamp::decode(&mut input)?, Consensus::decode(&mut input)?);
+    for _ in 0..input.count(8)? {
+        let _count: (KindId, u32) = (input.value()?, input.u32()?);
+    }
+    let _progress: crate::pipeline::Progress = input.value()?;
+    let _short_term: crate::memory::ShortTerm = input.value()?;
+    input.finish()
 }
 
 /// Whether a decision can still be used by a route, once.

@@ -9,7 +9,8 @@ use core::fmt;
 
 use super::{Core, Route, intent_of};
 use crate::audience::state::State;
-use crate::digest::Domain;
+use crate::commitment::{Part, Salt, commit, to_kept};
+use crate::digest::{Digest, Domain};
 use crate::encode::{Encode, Writer};
 use crate::execution::{
     Admission, Execution, ExecutionEngine, IdempotencyKey, Job, Output, Permit,
@@ -173,6 +174,13 @@ impl Sealed {
         }
     }
 
+    /// Ends the route behind its durable evidence, for who does not execute it again: its
+    /// evidence, and the room of its record.
+    #[cfg(feature = "std")]
+    pub(in crate::routing) fn put_aside(self) -> (Box<EvidenceBlock>, Vec<u8>) {
+        (self.core.block, self.draft.into_body())
+    }
+
     /// Ends the route unexecuted, because its evidence could not be made durable or
     /// the log moved on meanwhile.
     pub fn abandon(self) -> (Box<EvidenceBlock>, Submission) {
@@ -194,7 +202,7 @@ impl Route<layers::Committed> {
 
     /// The effect's idempotency key: the digest of the durable evidence.
     pub fn key(&self) -> IdempotencyKey {
-        self.core.key.unwrap_or(IdempotencyKey::from_evidence(crate::digest::Digest::ZERO))
+        self.core.key.unwrap_or(IdempotencyKey::from_evidence(Digest::ZERO))
     }
 }
 
@@ -249,27 +257,48 @@ fn run<E: ExecutionEngine + ?Sized>(
 impl Route<layers::Execution> {
     /// How the effect ended, chained to the evidence.
     pub fn outcome(&self) -> Outcome {
-        let evidence = self.core.key.map_or(crate::digest::Digest::ZERO, |key| key.digest());
+        let evidence = self.core.key.map_or(Digest::ZERO, |key| key.digest());
         match &self.core.execution {
             Some(Execution::Done(output)) => Outcome {
                 evidence,
                 status: OutcomeStatus::Done,
-                output: self.core.output.as_deref().map(|bytes| Domain::Output.hash(bytes)),
+                output: match self.output_salt() {
+                    None => self.core.output.as_deref().map(|bytes| Domain::Output.hash(bytes)),
+                    Some(salt) => Some(commit(Part::Output, &salt, &output.value)),
+                },
                 label: output.label.clone(),
                 reasons: Vec::new(),
+                salted: self.core.block.salted,
             },
             Some(Execution::Failed(reason)) => {
-                unsuccessful(evidence, OutcomeStatus::Failed, reason.clone())
+                self.unsuccessful(evidence, OutcomeStatus::Failed, reason.clone())
             }
             Some(Execution::Unknown(reason)) => {
-                unsuccessful(evidence, OutcomeStatus::Unknown, reason.clone())
+                self.unsuccessful(evidence, OutcomeStatus::Unknown, reason.clone())
             }
-            None => unsuccessful(
+            None => self.unsuccessful(
                 evidence,
                 OutcomeStatus::Unknown,
                 Reason::new(ReasonCode::OutcomeUnknown),
             ),
         }
+    }
+
+    fn unsuccessful(&self, evidence: Digest, status: OutcomeStatus, reason: Reason) -> Outcome {
+        Outcome {
+            evidence,
+            status,
+            output: None,
+            label: Label::empty(),
+            reasons: alloc::vec![reason],
+            salted: self.core.block.salted,
+        }
+    }
+
+    /// What the output is hashed with, where the intent is salted.
+    fn output_salt(&self) -> Option<Salt> {
+        let salt = intent_of(&self.core)?.salt()?;
+        Some(salt.of_output(&self.core.key?.digest()))
     }
 
     /// The output, where there is one.
@@ -280,9 +309,14 @@ impl Route<layers::Execution> {
         }
     }
 
-    /// The canonical bytes of the output, which its digest in the outcome stands for.
+    /// What is kept of the output under its digest in the outcome: its canonical bytes,
+    /// behind their salt where they have one.
     pub(in crate::routing) fn output_bytes(&self) -> Option<Arc<[u8]>> {
-        self.core.output.clone()
+        let bytes = self.core.output.as_ref()?;
+        match self.output_salt() {
+            None => Some(Arc::clone(bytes)),
+            Some(salt) => Some(to_kept(&salt, bytes).into()),
+        }
     }
 
     /// The evidence, the submission and the output.
@@ -293,13 +327,4 @@ impl Route<layers::Execution> {
         };
         (self.core.block, self.core.submission, output)
     }
-}
-
-/// The outcome of an effect that did not, or not surely, take place.
-pub(in crate::routing) fn unsuccessful(
-    evidence: crate::digest::Digest,
-    status: OutcomeStatus,
-    reason: Reason,
-) -> Outcome {
-    Outcome { evidence, status, output: None, label: Label::empty(), reasons: alloc::vec![reason] }
 }

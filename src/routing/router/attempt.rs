@@ -5,9 +5,10 @@ use alloc::string::ToString;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use super::{FollowUp, Profile, Routed, Router, RouterError, keep, moved};
+use super::{FollowUp, Profile, Routed, Router, RouterError, contested, keep, moved};
 use crate::audience::permits::permits;
 use crate::audience::state::State;
+use crate::commitment::SubjectKey;
 use crate::digest::Digest;
 use crate::encode::{Encode as _, Writer};
 use crate::id::Subsystem;
@@ -37,6 +38,19 @@ pub(super) enum Attempt {
     Moved(Submission),
     /// As [`Attempt::Moved`], and what is live has taken the route in already: it must be
     /// read again.
+    MovedAhead(Submission),
+}
+
+/// What came of an attempt up to its evidence.
+#[expect(clippy::large_enum_variant, reason = "a submission moves on without an allocation")]
+pub(super) enum Recorded {
+    /// It ended before its effect.
+    Ended(Routed),
+    /// Its evidence is durable, its effect is due.
+    Due { sealed: Sealed, receipt: Receipt, moved: Option<(State, State)> },
+    /// The log moved on before anything was recorded: try again.
+    Moved(Submission),
+    /// As [`Recorded::Moved`], and what is live is ahead of the log.
     MovedAhead(Submission),
 }
 
@@ -84,14 +98,17 @@ impl<E: Engines, S: Store, C: Clock> Router<E, S, C> {
             now,
             wait_until: now.plus_millis(self.rules.decision_millis),
         };
-        let route =
-            match Route::receive(submission, &reception).identify(engines.identity(), session) {
-                Ok(route) => route,
-                Err(stop) => {
-                    *mandate = Mandate::of_identity(state, stop.reasons());
-                    return Err(stop.into());
-                }
-            };
+        let mut route = Route::receive(submission, &reception);
+        if live.key.is_some() {
+            route.mark_salted();
+        }
+        let route = match route.identify(engines.identity(), session) {
+            Ok(route) => route,
+            Err(stop) => {
+                *mandate = Mandate::of_identity(state, stop.reasons());
+                return Err(stop.into());
+            }
+        };
         let route = route.package(engines.intent(), self.rules.catalogue)?;
         let route = match route.model(engines.modeling(), &live.profile) {
             Ok(route) => route,
@@ -174,6 +191,27 @@ impl<E: Engines, S: Store, C: Clock> Router<E, S, C> {
         live: &mut Live<Profile<E>>,
         submission: Submission,
     ) -> Result<Attempt, RouterError> {
+        match self.record(session, streams, pads, live, submission)? {
+            Recorded::Ended(routed) => Ok(Attempt::Done(routed)),
+            Recorded::Due { sealed, receipt, moved } => {
+                self.effect(live, streams, pads, sealed, &receipt, moved)
+            }
+            Recorded::Moved(submission) => Ok(Attempt::Moved(submission)),
+            Recorded::MovedAhead(submission) => Ok(Attempt::MovedAhead(submission)),
+        }
+    }
+
+    /// One attempt up to the evidence, and no further. A route that ended is in `live`.
+    #[inline]
+    pub(super) fn record(
+        &self,
+        session: &Session,
+        streams: &Streams,
+        pads: &mut Pads,
+        live: &mut Live<Profile<E>>,
+        submission: Submission,
+    ) -> Result<Recorded, RouterError> {
+        live.torn = pads.is_torn();
         let room = core::mem::take(&mut pads.block);
         let Walked { result, mandate, now } = self.walk(session, live, submission, room);
         let before = live.audience.state();
@@ -182,13 +220,22 @@ impl<E: Engines, S: Store, C: Clock> Router<E, S, C> {
         // let pass or refused: a decision made meanwhile may be what it waits for.
         let heads =
             [live.routing, moving.expected_head(), live.facts.head(), live.governance, self.policy];
+        let contested = core::mem::take(&mut pads.contested);
         let batch = pads.evidence(streams, &self.policy_stream);
         batch.renew(now);
         for (place, head) in heads.into_iter().enumerate() {
             batch.expect_at(place, head);
         }
+        for conflict in &contested {
+            batch.push_draft(contested::draft(conflict, streams));
+        }
         for draft in moving.drafts(Subsystem::Safety) {
             batch.push_draft(draft);
+        }
+        if live.key_is_new
+            && let Some(key) = &live.key
+        {
+            batch.push_payload(SubjectKey::place(session.subject()), key.to_kept()[..].into());
         }
         match result {
             Err(stop) => {
@@ -202,7 +249,7 @@ impl<E: Engines, S: Store, C: Clock> Router<E, S, C> {
                 );
                 batch.push_draft(draft);
                 keep(batch, &submission);
-                let due = Self::due(live);
+                let due = Self::due(live, contested.len());
                 if due {
                     live.own(self.engines.modeling(), &block, None);
                     if let Some(draft) = self.snapshot(streams, live) {
@@ -212,27 +259,36 @@ impl<E: Engines, S: Store, C: Clock> Router<E, S, C> {
                 let receipt = match self.ledger.commit(&*batch) {
                     Ok(receipt) => receipt,
                     Err(error) if moved(&error) => {
+                        let refused = batch.clone();
+                        pads.contested = contested;
+                        self.contested(pads, &refused, submission.intent())?;
                         self.check_policy()?;
                         if due {
-                            return Ok(Attempt::MovedAhead(submission));
+                            return Ok(Recorded::MovedAhead(submission));
                         }
                         moving.give_back(live);
-                        return Ok(Attempt::Moved(submission));
+                        return Ok(Recorded::Moved(submission));
                     }
-                    Err(error) => return Err(RouterError::EvidenceNotRecorded(error)),
+                    Err(error) => {
+                        pads.contested = contested;
+                        return Err(RouterError::EvidenceNotRecorded(error));
+                    }
                 };
+                live.key_is_new = false;
                 let moved = Self::arrived(live, moving, &receipt, before)?;
                 if !due {
                     live.own(self.engines.modeling(), &block, None);
                 }
                 live.routing = receipt.head(&streams.routing).unwrap_or(live.routing);
-                Ok(Attempt::Done(routed(block, &receipt, follow_up, moved)))
+                Ok(Recorded::Ended(routed(block, &receipt, follow_up, moved)))
             }
             Ok(sealed) => {
                 keep(batch, sealed.submission());
                 let (lent, draft) = sealed.lend();
                 batch.push_draft(draft);
                 let committed = self.ledger.commit(&*batch);
+                let halted = matches!(&committed, Err(error) if moved(error));
+                let refused = halted.then(|| batch.clone());
                 // The last that was pushed.
                 let Some(draft) = batch.pop_draft() else {
                     return Err(RouterError::Act("the evidence left its batch".into()));
@@ -240,16 +296,21 @@ impl<E: Engines, S: Store, C: Clock> Router<E, S, C> {
                 let sealed = lent.returned(draft);
                 let receipt = match committed {
                     Ok(receipt) => receipt,
-                    Err(error) if moved(&error) => {
+                    Err(error) => {
+                        pads.contested = contested;
+                        let Some(refused) = refused else {
+                            return Err(RouterError::EvidenceNotRecorded(error));
+                        };
+                        self.contested(pads, &refused, sealed.submission().intent())?;
                         self.check_policy()?;
                         moving.give_back(live);
-                        return Ok(Attempt::Moved(sealed.abandon().1));
+                        return Ok(Recorded::Moved(sealed.abandon().1));
                     }
-                    Err(error) => return Err(RouterError::EvidenceNotRecorded(error)),
                 };
+                live.key_is_new = false;
                 let moved = Self::arrived(live, moving, &receipt, before)?;
                 live.routing = receipt.head(&streams.routing).unwrap_or(live.routing);
-                self.effect(live, streams, pads, sealed, &receipt, moved)
+                Ok(Recorded::Due { sealed, receipt, moved })
             }
         }
     }
@@ -314,24 +375,32 @@ impl<E: Engines, S: Store, C: Clock> Router<E, S, C> {
         let evidence = outcome.evidence;
         // Where the commit fails, what is live is dropped: it may be ahead of the log.
         live.open = None;
-        let due = Self::due(live);
+        let due = Self::due(live, 0);
         live.own(self.engines.modeling(), block, Some(outcome));
-        if due {
-            if let Some(draft) = self.snapshot(streams, live) {
-                batch.push_draft(draft);
-            }
+        if due && let Some(draft) = self.snapshot(streams, live) {
+            batch.push_draft(draft);
         }
-        let receipt = (self.ledger.commit(&*batch))
-            .map_err(|source| RouterError::OutcomeNotRecorded { evidence, source })?;
+        let receipt = match self.ledger.commit(&*batch) {
+            Ok(receipt) => receipt,
+            Err(source) => {
+                if moved(&source) {
+                    let refused = batch.clone();
+                    // Where this cannot be read, the outcome's own error says more.
+                    let _read = self.contested(pads, &refused, None);
+                }
+                return Err(RouterError::OutcomeNotRecorded { evidence, source });
+            }
+        };
         let room = batch.pop_draft().map(Draft::into_body);
         pads.end = room.map(reusable).unwrap_or_default();
         live.routing = receipt.head(&streams.routing).unwrap_or(live.routing);
         Ok(())
     }
 
-    /// Whether a snapshot is due behind the record that ends a route.
-    const fn due(live: &Live<Profile<E>>) -> bool {
-        is_slot(live.routing.length().saturating_add(1))
+    /// Whether a snapshot is due behind the record that ends a route, in front of which so
+    /// many others stand in its commit.
+    const fn due(live: &Live<Profile<E>>, before: usize) -> bool {
+        is_slot(live.routing.length().saturating_add(1).saturating_add(before as u64))
     }
 
     /// What is live as a record of its stream, where the engine keeps it.
@@ -390,7 +459,7 @@ fn routed(
 }
 
 /// Room worth keeping from one route to the next.
-fn reusable(room: Vec<u8>) -> Vec<u8> {
+pub(super) fn reusable(room: Vec<u8>) -> Vec<u8> {
     const MOST: usize = 64 << 10;
     if room.capacity() <= MOST { room } else { Vec::new() }
 }

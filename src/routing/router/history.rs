@@ -31,6 +31,7 @@ pub(super) struct Walked {
 }
 
 /// What stands in a routing stream.
+#[expect(clippy::large_enum_variant, reason = "nearly all are routes, handed on at once")]
 pub(super) enum Step {
     Route(Walked),
     Snapshot(Record),
@@ -223,18 +224,17 @@ where
             }
         }
     }
-    let mut tails = match tails {
-        Some(tails) => tails,
-        None => {
-            let mut whole = Vec::new();
-            for session in earlier {
-                if let Some(first) = at(store, &session.stream, 0)? {
-                    let (stream, after) = (session.stream.clone(), Head::EMPTY);
-                    whole.push(Tail { stream, after, first: first.index() });
-                }
+    let mut tails = if let Some(tails) = tails {
+        tails
+    } else {
+        let mut whole = Vec::new();
+        for session in earlier {
+            if let Some(first) = at(store, &session.stream, 0)? {
+                let (stream, after) = (session.stream.clone(), Head::EMPTY);
+                whole.push(Tail { stream, after, first: first.index() });
             }
-            whole
         }
+        whole
     };
     tails.sort_by_key(|tail| core::cmp::Reverse(tail.first));
     // The next route of each stream that is being read, by its place.

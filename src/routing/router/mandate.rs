@@ -2,11 +2,12 @@
 
 use alloc::vec::Vec;
 
+use super::linked::causes;
 use super::{Profile, Router, RouterError};
 use crate::audience::any::{AnyAudience, Carried, Change, Support};
 use crate::audience::causes::{
     ConstitutionalViolation, DowngradeCause, DowngradeCauses, EscalationTrigger,
-    EscalationTriggers, HoldTrigger, HoldTriggers, Restriction,
+    EscalationTriggers, HoldTrigger, Restriction,
 };
 use crate::audience::classifier::Class;
 use crate::audience::evaluate::{Assessment, Move, evaluate};
@@ -201,8 +202,10 @@ impl<E: Engines, S: Store, C: Clock> Router<E, S, C> {
             label: intent.label(),
             lineage_intact: true,
         });
-        let mut escalation = EscalationTriggers::NONE;
-        let mut hold = HoldTriggers::NONE;
+        let (mut hold, mut escalation) = causes(live.doubt);
+        if live.torn {
+            hold = hold.with(HoldTrigger::SubsystemConflict);
+        }
         if identity.anomaly >= Risk::ESCALATION {
             escalation = escalation.with(EscalationTrigger::IdentityAnomaly);
         } else if identity.anomaly >= INCONSISTENT {

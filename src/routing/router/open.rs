@@ -1,16 +1,15 @@
 //! Opening a session: verified replay, and the advances that its audience has earned.
 
 use alloc::boxed::Box;
-use alloc::collections::BTreeMap;
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 
 use super::history::{Earlier, Walk, Walked, each_earlier};
+use super::linked::{causes, releases};
 use super::mandate::{Moving, authority, take};
 use super::{ATTEMPTS, Profile, Router, RouterError, read};
 use crate::audience::any::{AnyAudience, Carried, Restore, Support};
-use crate::audience::causes::{
-    ConstitutionalViolation, DowngradeCauses, EscalationTriggers, HoldTriggers, Restriction,
-};
+use crate::audience::causes::{ConstitutionalViolation, DowngradeCauses, Restriction};
 use crate::audience::evaluate::{Assessment, Move, evaluate};
 use crate::audience::evidence::At;
 use crate::audience::gate::Verdicts;
@@ -18,6 +17,7 @@ use crate::audience::state::State;
 use crate::audience::states::AudienceState;
 use crate::audience::table::entry_tier;
 use crate::audience::typed::{Audience, Rejected, Transition};
+use crate::commitment::SubjectKey;
 use crate::digest::Digest;
 use crate::governance::{GovernanceDecision, GovernanceEngine, KernelInput};
 use crate::id::Subsystem;
@@ -31,7 +31,7 @@ use crate::routing::engines::Engines;
 use crate::safety::{PostureInput, SafetyEngine};
 use crate::ssot::record::{Draft, Head, Record, RecordKind, StreamId, StreamKind};
 use crate::ssot::snapshot::last_snapshot;
-use crate::ssot::store::{Batch, Store};
+use crate::ssot::store::{Batch, Store, StoreError};
 use crate::ssot::verify::{replay, replay_from};
 use crate::time::{Clock, Timestamp};
 use crate::verdict::{CapabilityTier, Consensus, SafetyFlags};
@@ -52,19 +52,10 @@ impl<E: Engines, S: Store, C: Clock> Router<E, S, C> {
         if store.head(&streams.session)? != Head::EMPTY {
             return Err(RouterError::SessionExists { session: session.id().clone() });
         }
-        let opening = session.opening();
-        let linked = Draft::new(
-            streams.subject.clone(),
-            RecordKind::SessionOpened,
-            Subsystem::Identity,
-            opening.body().to_vec(),
-        );
         for attempt in 1.. {
-            let batch = Batch::new(self.clock.now())
-                .expect(streams.session.clone(), Head::EMPTY)
-                .expect(streams.subject.clone(), store.head(&streams.subject)?)
-                .append(opening.clone())
-                .append(linked.clone());
+            // Scored against exactly the sessions that the commit expects.
+            let (sessions, scored) = self.scored(&session, &streams)?;
+            let batch = opening(&session, &streams, sessions, scored, self.clock.now());
             match self.ledger.commit(batch) {
                 Ok(_opened) => break,
                 // Another session of the subject was opened meanwhile; or this one was.
@@ -133,7 +124,7 @@ impl<E: Engines, S: Store, C: Clock> Router<E, S, C> {
     ) -> Result<Box<Live<Profile<E>>>, RouterError> {
         let streams = Streams::of(session.id(), session.subject());
         let store = self.store();
-        let mut live = self.fresh(session.subject())?;
+        let mut live = Self::fresh(session.subject())?;
         for record in replay(store, &streams.memory)? {
             live.facts.apply(&record?)?;
         }
@@ -141,33 +132,33 @@ impl<E: Engines, S: Store, C: Clock> Router<E, S, C> {
             (live.audience, live.since) = self.restored(session.subject())?;
         }
         let own = if snapshots { self.own_snapshot(&streams)? } else { None };
-        match own {
-            Some((saved, head)) => {
-                // Both streams were written in one commit; this one is short.
-                let first = replay(store, &streams.session)?.next().transpose()?;
-                let opened: Option<SessionOpened> = first.as_ref().map(read).transpose()?;
-                let known = opened.is_some_and(|opened| {
-                    opened.claims.session == *session.id()
-                        && opened.claims.digest() == session.claims()
-                });
-                if !known {
-                    return Err(RouterError::SessionUnknown { session: session.id().clone() });
-                }
-                saved.into_live(&mut live, true);
-                live.routing = head;
+        let mut used = BTreeSet::new();
+        if let Some((saved, head)) = own {
+            // Both streams were written in one commit; this one is short.
+            let first = replay(store, &streams.session)?.next().transpose()?;
+            let opened: Option<SessionOpened> = first.as_ref().map(read).transpose()?;
+            let known = opened.is_some_and(|opened| {
+                opened.claims.session == *session.id() && opened.claims.digest() == session.claims()
+            });
+            if !known {
+                return Err(RouterError::SessionUnknown { session: session.id().clone() });
             }
-            None => {
-                let (earlier, opened_at) = self.earlier(session, &streams)?;
-                self.load_earlier(&earlier, opened_at, snapshots, &mut live)?;
-            }
+            saved.into_live(&mut live, true);
+            live.routing = head;
+        } else {
+            let (earlier, opened_at) = self.earlier(session, &streams)?;
+            used = self.load_earlier(&earlier, opened_at, snapshots, &mut live)?;
         }
         self.catch_up(&streams, &mut live)?;
+        // What an earlier session's route has used is used up, whenever it is read.
+        live.decisions.retain(|(record, _)| !used.contains(record));
+        live.doubt = self.doubt(&streams)?;
+        self.load_key(session, &mut live)?;
         Ok(live)
     }
 
     /// Of a subject of whom nothing was read yet.
     pub(super) fn fresh(
-        &self,
         subject: &crate::id::SubjectId,
     ) -> Result<Box<Live<Profile<E>>>, RouterError> {
         let audience = AnyAudience::replay(subject.clone(), [])
@@ -186,7 +177,28 @@ impl<E: Engines, S: Store, C: Clock> Router<E, S, C> {
             open: None,
             record: Conduct::default(),
             since: None,
+            torn: false,
+            doubt: None,
+            key: None,
+            key_is_new: false,
         }))
+    }
+
+    /// The key of the subject's salts: the one that is kept, or a new one where this router
+    /// draws them.
+    fn load_key(&self, session: &Session, live: &mut Live<Profile<E>>) -> Result<(), RouterError> {
+        let subject = session.subject();
+        if let Some(kept) = self.store().payload(&SubjectKey::place(subject))? {
+            let key = SubjectKey::from_kept(&kept).map_err(|error| {
+                let what = alloc::format!("the key of `{subject}` cannot be read: {error}");
+                RouterError::Store(StoreError::Damaged { what: what.into() })
+            })?;
+            live.key = Some(key);
+        } else if let Some(salts) = &self.salts {
+            live.key = Some(salts.key(subject, &live.erased()));
+            live.key_is_new = true;
+        }
+        Ok(())
     }
 
     /// A subject's audience and the time of its first record: from the last snapshot on.
@@ -260,16 +272,17 @@ impl<E: Engines, S: Store, C: Clock> Router<E, S, C> {
     }
 
     /// The routes of the subject's earlier sessions as of this session's opening: what a
-    /// replay of the log can know, too.
+    /// replay of the log can know, too. Gives the decisions that they have used.
     pub(super) fn load_earlier(
         &self,
         earlier: &[Earlier],
         opened_at: u64,
         snapshots: bool,
         live: &mut Live<Profile<E>>,
-    ) -> Result<(), RouterError> {
+    ) -> Result<BTreeSet<Digest>, RouterError> {
         let (store, modeling) = (self.store(), self.engines.modeling());
         let live = core::cell::RefCell::new(live);
+        let mut used = BTreeSet::new();
         each_earlier(
             store,
             modeling,
@@ -278,9 +291,11 @@ impl<E: Engines, S: Store, C: Clock> Router<E, S, C> {
             snapshots,
             |saved| saved.into_live(&mut live.borrow_mut(), false),
             |route| {
+                used.extend(route.block.approval.iter().chain(&route.block.backtrack));
                 live.borrow_mut().absorb(modeling, &route.block, route.outcome.as_ref(), false);
             },
-        )
+        )?;
+        Ok(used)
     }
 
     /// Reads what the streams have behind what is live: nothing before is read again.
@@ -306,6 +321,9 @@ impl<E: Engines, S: Store, C: Clock> Router<E, S, C> {
             let record = record?;
             live.governance = record.head();
             live.decide(&record)?;
+            if live.doubt.is_some() && releases(&record)? {
+                live.doubt = None;
+            }
         }
         let mut walk = Walk::new(store, &streams.routing, live.routing, u64::MAX)?;
         while let Some(route) = walk.route()? {
@@ -337,7 +355,11 @@ impl<E: Engines, S: Store, C: Clock> Router<E, S, C> {
     /// One move of an audience that nothing is asked of: an advance the four verdicts
     /// clear, or a restriction they demand. Says whether it may be asked again.
     #[expect(clippy::too_many_lines, reason = "one arm for each advance of the table")]
-    fn advance(&self, session: &Session, live: &mut Live<Profile<E>>) -> Result<bool, RouterError> {
+    pub(super) fn advance(
+        &self,
+        session: &Session,
+        live: &mut Live<Profile<E>>,
+    ) -> Result<bool, RouterError> {
         let now = self.clock.now();
         let from = live.audience.state();
         let posture = PostureInput {
@@ -359,6 +381,7 @@ impl<E: Engines, S: Store, C: Clock> Router<E, S, C> {
             lineage_intact: true,
         });
         let observe = self.rules.matrix.verdict(class.class(), CapabilityTier::Observe);
+        let (hold, escalation) = causes(live.doubt);
         let mandated = evaluate(
             from,
             &Assessment {
@@ -368,8 +391,8 @@ impl<E: Engines, S: Store, C: Clock> Router<E, S, C> {
                 kernel: kernel.decision(),
                 class: class.class(),
                 downgrade: DowngradeCauses::NONE,
-                hold: HoldTriggers::NONE,
-                escalation: EscalationTriggers::NONE,
+                hold,
+                escalation,
                 threshold: self.rules.threshold,
                 identity_validated: session.strength() >= self.rules.validated_strength,
                 context_validated: true,
@@ -456,6 +479,32 @@ impl<E: Engines, S: Store, C: Clock> Router<E, S, C> {
         }
         Ok(again)
     }
+}
+
+/// The commit that opens a session: on its own stream and on its subject's.
+pub(super) fn opening(
+    session: &Session,
+    streams: &Streams,
+    after: Head,
+    scored: Option<Draft>,
+    now: crate::time::Timestamp,
+) -> Batch {
+    let opening = session.opening();
+    let linked = Draft::new(
+        streams.subject.clone(),
+        RecordKind::SessionOpened,
+        Subsystem::Identity,
+        opening.body().to_vec(),
+    );
+    let mut batch = Batch::new(now)
+        .expect(streams.session.clone(), Head::EMPTY)
+        .expect(streams.subject.clone(), after)
+        .append(opening)
+        .append(linked);
+    if let Some(scored) = scored {
+        batch.push_draft(scored);
+    }
+    batch
 }
 
 impl<P> Live<P> {

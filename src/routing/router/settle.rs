@@ -4,13 +4,15 @@ use alloc::string::ToString;
 use alloc::sync::Arc;
 
 use super::{Profile, Router, RouterError};
-use crate::digest::Domain;
+use crate::commitment::{Part, Salt, commit, to_kept};
+use crate::digest::{Digest, Domain};
 use crate::encode::Encode;
 use crate::execution::{ExecutionEngine, IdempotencyKey, Reconciled};
 use crate::provenance::Label;
 use crate::routing::desk::{Desk, OpenRoute};
 use crate::routing::engines::Engines;
 use crate::routing::evidence::{Outcome, OutcomeStatus};
+use crate::routing::payloads;
 use crate::ssot::store::Store;
 use crate::time::Clock;
 use crate::verdict::{Reason, ReasonCode};
@@ -40,31 +42,52 @@ impl<E: Engines, S: Store, C: Clock> Router<E, S, C> {
             }
             None => Reconciled::NotHappened,
         };
-        let (outcome, output) = outcome(evidence, answer);
+        let secret =
+            if block.salted { Some(payloads::intent_salt(self.store(), &block)?) } else { None };
+        let (mut outcome, output) = outcome(evidence, answer, secret.as_ref());
+        outcome.salted = block.salted;
         self.record_outcome(&mut live, &desk.streams, &mut desk.pads, &block, &outcome, output)?;
         desk.live = Some(live);
         Ok(Some(outcome))
     }
 }
 
-fn outcome(evidence: crate::digest::Digest, answer: Reconciled) -> (Outcome, Option<Arc<[u8]>>) {
+/// `secret` is none for a route that is not salted, and holds none where the salt of its
+/// intent was erased.
+fn outcome(
+    evidence: Digest,
+    answer: Reconciled,
+    secret: Option<&Option<Salt>>,
+) -> (Outcome, Option<Arc<[u8]>>) {
     let without = |status, detail: &str| Outcome {
         evidence,
         status,
         output: None,
         label: Label::empty(),
         reasons: alloc::vec![Reason::new(ReasonCode::OutcomeUnknown).detail(detail.to_string())],
+        salted: false,
     };
     match answer {
+        Reconciled::Happened(Some(_)) if matches!(secret, Some(None)) => {
+            (without(OutcomeStatus::Done, "settled: it took place, its salt is erased"), None)
+        }
         Reconciled::Happened(Some(output)) => {
             let bytes = output.value.to_canonical();
-            let (digest, label) = (Domain::Output.hash(&bytes), output.label);
+            let label = output.label;
+            let (digest, bytes) = match secret.and_then(Option::as_ref) {
+                None => (Domain::Output.hash(&bytes), bytes),
+                Some(intent) => {
+                    let salt = intent.of_output(&evidence);
+                    (commit(Part::Output, &salt, &output.value), to_kept(&salt, &bytes))
+                }
+            };
             let outcome = Outcome {
                 evidence,
                 status: OutcomeStatus::Done,
                 output: Some(digest),
                 label,
                 reasons: alloc::vec::Vec::new(),
+                salted: false,
             };
             (outcome, Some(bytes.into()))
         }

@@ -71,6 +71,9 @@ impl From<crate::ssot::verify::VerifyError> for SnapshotError {
     }
 }
 
+/// A session as it began, and the decisions of Governance still to come.
+type Begun<'a, P, S> = (Box<Live<P>>, Decisions<'a, S>);
+
 /// Most streams listed at a time.
 const PAGE: usize = 256;
 
@@ -126,10 +129,10 @@ impl<E: Engines, S: Store, C: Clock> Router<E, S, C> {
         report: &mut SnapshotReport,
     ) -> Result<(), SnapshotError> {
         let (store, modeling) = (self.store(), self.engines.modeling());
-        let mut live: Option<(Box<Live<Profile<E>>>, Decisions<'_, S>)> = None;
+        let mut live: Option<Begun<'_, Profile<E>, S>> = None;
         let mut walk = Walk::new(store, stream, Head::EMPTY, u64::MAX)?;
         if last_snapshot(store, stream, u64::MAX)?.is_some() {
-            live = Some(self.from_the_start(stream)?);
+            live = Some(self.begun(stream)?);
         }
         while let Some(step) = walk.step()? {
             match (step, &mut live) {
@@ -166,10 +169,7 @@ impl<E: Engines, S: Store, C: Clock> Router<E, S, C> {
 
     /// A session as it began, from all earlier routes of its subject, and the decisions of
     /// Governance still to come.
-    fn from_the_start(
-        &self,
-        stream: &StreamId,
-    ) -> Result<(Box<Live<Profile<E>>>, Decisions<'_, S>), SnapshotError> {
+    fn begun(&self, stream: &StreamId) -> Result<Begun<'_, Profile<E>, S>, SnapshotError> {
         let (store, modeling) = (self.store(), self.engines.modeling());
         let session = StreamId::new(StreamKind::Session, stream.name().clone());
         let unknown = || RouterError::SessionUnknown { session: stream.name().clone().into() };
@@ -177,7 +177,7 @@ impl<E: Engines, S: Store, C: Clock> Router<E, S, C> {
         let opened: SessionOpened = read(&record)?;
         let subject = opened.claims.subject;
         let of_subject = |kind| StreamId::new(kind, subject.name().clone());
-        let mut live = self.fresh(&subject)?;
+        let mut live = Self::fresh(&subject)?;
         let (mut earlier, mut opened_at) = (alloc::vec::Vec::new(), None);
         for record in replay(store, &of_subject(StreamKind::Subject))? {
             let record = record?;

@@ -156,6 +156,12 @@ pub enum Finding {
         /// The digest it is kept under.
         expected: Digest,
     },
+    /// A file that only this library writes does not have its form.
+    #[error("`{path}` cannot be read: it is cut, or a length in it was altered")]
+    Malformed {
+        /// Its path.
+        path: String,
+    },
     /// The log grew, and nothing shows that it continues what was seen before.
     #[error("expected a proof that {to} records continue the {from} seen before, found none")]
     Unproven {
@@ -198,6 +204,7 @@ impl Finding {
             Self::Tile { .. } => "tile",
             Self::Entry { .. } => "entry",
             Self::Payload { .. } => "payload",
+            Self::Malformed { .. } => "malformed",
             Self::Unproven { .. } => "unproven",
             Self::OtherLog { .. } => "other-log",
             Self::Checkpoint(_) => "checkpoint",

@@ -67,6 +67,15 @@ pub enum PolicyFileError {
 /// The name that stands for no quorum.
 const NONE: &[u8] = b"none";
 
+/// The quorum line, as far as it was read.
+#[derive(Default, Clone, Copy, PartialEq, Eq)]
+enum Quorum {
+    #[default]
+    Missing,
+    None,
+    Rule(usize),
+}
+
 #[derive(Default)]
 struct Reading {
     logs: Vec<Verifier>,
@@ -76,7 +85,7 @@ struct Reading {
     /// Whether the rule of this place is a member of a group already.
     taken: Vec<bool>,
     groups: usize,
-    quorum: Option<Option<usize>>,
+    quorum: Quorum,
 }
 
 impl Policy {
@@ -93,7 +102,11 @@ impl Policy {
             reading.line(content, line)?;
         }
         let Reading { mut logs, witnesses, mut rules, quorum, .. } = reading;
-        let quorum = quorum.ok_or(PolicyFileError::NoQuorum)?;
+        let quorum = match quorum {
+            Quorum::Missing => return Err(PolicyFileError::NoQuorum),
+            Quorum::None => None,
+            Quorum::Rule(rule) => Some(rule),
+        };
         let first = logs.len();
         for rule in &mut rules {
             if let Rule::Witness(place) = rule {
@@ -121,9 +134,9 @@ impl Reading {
             (b"log", [key] | [key, _]) => self.log(key, line),
             (b"witness", [name, key] | [name, key, _]) => self.witness(name, key, line),
             (b"group", [name, needed, members @ ..]) => self.group(name, needed, members, line),
-            (b"quorum", [name]) if self.quorum.is_none() => {
-                let rule = if *name == NONE { None } else { Some(self.find(name, line)?) };
-                self.quorum = Some(rule);
+            (b"quorum", [name]) if self.quorum == Quorum::Missing => {
+                self.quorum =
+                    if *name == NONE { Quorum::None } else { Quorum::Rule(self.find(name, line)?) };
                 Ok(())
             }
             (b"quorum", [_]) => Err(PolicyFileError::Twice { line, what: "the quorum" }),

@@ -96,7 +96,7 @@ impl<H: TreeHash> Frontier<H> {
     }
 
     /// The complete subtrees it consists of, the smallest first.
-    fn peaks(&self) -> impl Iterator<Item = &Hash> {
+    pub fn peaks(&self) -> impl Iterator<Item = &Hash> {
         let set = self.edge.iter().enumerate().filter(|(level, _)| self.size >> level & 1 == 1);
         set.map(|(_, hash)| hash)
     }

@@ -3,6 +3,7 @@ use alloc::string::ToString as _;
 use alloc::vec::Vec;
 use std::collections::BTreeMap;
 
+use super::naive::Named;
 use super::*;
 
 /// The eight leaves of certificate-transparency's `merkle_tree_test.cc`.
@@ -305,77 +306,26 @@ fn an_edge_has_a_hash_for_each_bit() {
     assert!(Frontier::<Sha256>::from_edge(u64::MAX, [Hash::ZERO; 64]).is_some());
 }
 
-/// A virtual tree as large as numbers go: each subtree hashes to its own name.
-struct Named;
-
-impl TreeHash for Named {
-    fn empty() -> Hash {
-        Hash::ZERO
-    }
-
-    fn leaf(_: &[u8]) -> Hash {
-        Hash::ZERO
-    }
-
-    /// The leaves from the left one's first to the right one's end, which must meet.
-    fn node(left: &Hash, right: &Hash) -> Hash {
-        let ((begin, middle), (other, end)) = (span(left), span(right));
-        let width = end.wrapping_sub(begin);
-        let fits = middle == other && width > 1 && middle - begin == (width - 1).ilog2().pow2();
-        if fits { named(begin, end) } else { Hash::from_bytes([0xff; 32]) }
-    }
-}
-
-trait Pow2 {
-    fn pow2(self) -> u64;
-}
-
-impl Pow2 for u32 {
-    fn pow2(self) -> u64 {
-        1 << self
-    }
-}
-
-fn named(begin: u64, end: u64) -> Hash {
-    let mut bytes = [0; 32];
-    bytes[..8].copy_from_slice(&begin.to_le_bytes());
-    bytes[8..16].copy_from_slice(&end.to_le_bytes());
-    Hash::from_bytes(bytes)
-}
-
-fn span(hash: &Hash) -> (u64, u64) {
-    let number = |at: usize| u64::from_le_bytes(hash.as_bytes()[at..at + 8].try_into().unwrap());
-    (number(0), number(8))
-}
-
-impl Nodes for Named {
-    type Error = NodeId;
-
-    fn node(&self, id: NodeId) -> Result<Hash, NodeId> {
-        Ok(named(id.index << id.level, id.end().ok_or(id)?))
-    }
-}
-
 /// The same code for trees that nobody can build.
 #[test]
 fn proofs_reach_to_the_largest_tree() {
     let powers = (0..64).flat_map(|level: u32| {
-        let at: u64 = level.pow2();
+        let at = 1_u64 << level;
         [at - 1, at, at + 1, at / 2 * 3]
     });
     let some: Vec<u64> = powers.chain([u64::MAX, u64::MAX - 1, 0x0123_4567_89ab_cdef]).collect();
     for &size in some.iter().filter(|size| **size > 0) {
-        let root = named(0, size);
+        let root = Named::hash(0, size);
         assert_eq!(root_at::<Named, _>(&Named, size).unwrap(), root, "{size}");
         assert_eq!(resume::<Named, _>(&Named, size).unwrap().root(), root);
         for &other in &some {
             if other < size {
                 let proof = prove_inclusion::<Named, _>(&Named, other, size).unwrap();
-                assert_eq!(proof.verify::<Named>(&named(other, other + 1), &root), Ok(()));
+                assert_eq!(proof.verify::<Named>(&Named::hash(other, other + 1), &root), Ok(()));
             }
             if 0 < other && other <= size {
                 let proof = prove_consistency::<Named, _>(&Named, other, size).unwrap();
-                let found = proof.verify::<Named>(&named(0, other), &root);
+                let found = proof.verify::<Named>(&Named::hash(0, other), &root);
                 assert_eq!(found, Ok(()), "{other} of {size}");
             }
         }

@@ -183,6 +183,9 @@ enum Key {
     MlDsa44(Arc<ml_dsa::VerifyingKey<ml_dsa::MlDsa44>>),
 }
 
+/// When something was signed, where the signature says so.
+pub(super) struct SignedAt(pub(super) Option<Timestamp>);
+
 impl Verifier {
     /// The verifier of a public key.
     ///
@@ -217,12 +220,11 @@ impl Verifier {
         &self.public
     }
 
-    /// Whether a signature is this key's on a text. `None`: it is not. `Some` with the
-    /// time it was signed at, where it says one.
-    pub(super) fn verify(&self, text: &str, bytes: &[u8]) -> Option<Option<Timestamp>> {
+    /// Whether a signature is this key's on a text. `None`: it is not.
+    pub(super) fn verify(&self, text: &str, bytes: &[u8]) -> Option<SignedAt> {
         if self.algorithm == Algorithm::Ed25519 {
             self.check(text.as_bytes(), bytes)?;
-            return Some(None);
+            return Some(SignedAt(None));
         }
         let (seconds, bytes) = bytes.split_first_chunk()?;
         let seconds = u64::from_be_bytes(*seconds);
@@ -235,10 +237,10 @@ impl Verifier {
             cosigned::ml_dsa_44(&self.name, seconds, text)?
         };
         self.check(&message, bytes)?;
-        Some((seconds > 0).then(|| Timestamp::from_secs(seconds)))
+        Some(SignedAt((seconds > 0).then(|| Timestamp::from_secs(seconds))))
     }
 
-    fn check(&self, message: &[u8], bytes: &[u8]) -> Option<()> {
+    pub(super) fn check(&self, message: &[u8], bytes: &[u8]) -> Option<()> {
         match &self.key {
             Key::Ed25519(key) => {
                 let signature = ed25519_dalek::Signature::from_slice(bytes).ok()?;

@@ -1,8 +1,8 @@
 //! The keys that notes are signed with.
 
-use alloc::format;
+use alloc::boxed::Box;
 use alloc::string::String;
-use core::fmt;
+use core::fmt::{self, Write as _};
 
 use ed25519_dalek::Signer as _;
 use zeroize::Zeroizing;
@@ -44,9 +44,9 @@ pub struct Signer {
 
 /// Either is wiped by its own crate when dropped.
 enum SecretKey {
-    Ed25519(ed25519_dalek::SigningKey),
+    Ed25519(Box<ed25519_dalek::SigningKey>),
     #[cfg(feature = "ml-dsa")]
-    MlDsa44(alloc::boxed::Box<ml_dsa::SigningKey<ml_dsa::MlDsa44>>),
+    MlDsa44(Box<ml_dsa::SigningKey<ml_dsa::MlDsa44>>),
 }
 
 /// Why a text was not signed.
@@ -83,7 +83,7 @@ impl Signer {
     ) -> Result<Self, KeyError> {
         let key = match algorithm {
             Algorithm::Ed25519 | Algorithm::Cosignature => {
-                SecretKey::Ed25519(ed25519_dalek::SigningKey::from_bytes(seed))
+                SecretKey::Ed25519(Box::new(ed25519_dalek::SigningKey::from_bytes(seed)))
             }
             Algorithm::MlDsa44 => ml_dsa_44(&name, seed)?,
         };
@@ -134,7 +134,8 @@ impl Signer {
         // One that has room for all, so that no copy stays behind where it grew.
         text.reserve(PREFIX.len() + self.name.as_str().len() + 16 + digits.len());
         text.push_str(PREFIX);
-        text.push_str(&format!("{}+{}+", self.name, self.id));
+        // Writing to a text cannot fail.
+        let _ = write!(text, "{}+{}+", self.name, self.id);
         text.push_str(&digits);
         text
     }
@@ -224,7 +225,7 @@ impl fmt::Debug for Signer {
 fn ml_dsa_44(name: &KeyName, seed: &[u8; SEED]) -> Result<SecretKey, KeyError> {
     cosigned::check_name(name)?;
     let seed = Zeroizing::new(ml_dsa::Seed::from(*seed));
-    Ok(SecretKey::MlDsa44(alloc::boxed::Box::new(ml_dsa::SigningKey::from_seed(&seed))))
+    Ok(SecretKey::MlDsa44(Box::new(ml_dsa::SigningKey::from_seed(&seed))))
 }
 
 #[cfg(not(feature = "ml-dsa"))]

@@ -89,6 +89,13 @@ pub(super) struct Core {
     scratch: Writer,
 }
 
+impl Core {
+    /// Begins both segments of the journal anew. The tables have to have all of them.
+    pub(super) fn empty_journal(&mut self) -> Result<(), StoreError> {
+        self.journal.as_mut().map_or(Ok(()), Journal::empty)
+    }
+}
+
 impl Committer {
     pub(super) fn start(shared: Arc<Shared>, journal: Journal) -> Result<Self, StoreError> {
         let (sender, receiver) = channel();

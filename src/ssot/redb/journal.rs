@@ -195,6 +195,23 @@ impl Journal {
         self.offset = 0;
     }
 
+    /// Empties both segments. The tables have to have all of them by now.
+    pub(super) fn empty(&mut self) -> Result<(), StoreError> {
+        let failed = |error| backend("emptying the journal", error);
+        for which in 0..2 {
+            let slot = self.segments.get_mut(which).and_then(Option::take);
+            let medium = match slot {
+                Some(segment) => Some(segment.medium),
+                None => self.place.existing(which)?,
+            };
+            if let Some(medium) = medium {
+                medium.set_len(0).and_then(|()| medium.sync_data()).map_err(failed)?;
+            }
+        }
+        self.switch();
+        Ok(())
+    }
+
     /// What the tables don't have, which have the records before `next`.
     pub(super) fn pending(&self, next: u64) -> Result<Vec<Group>, StoreError> {
         let mut turns = Vec::new();

@@ -167,6 +167,18 @@ impl<'t> WriteTables<'t> {
     }
 }
 
+impl WriteTables<'_> {
+    /// Removes payloads; how many there were.
+    pub(super) fn erase(&mut self, digests: &[Digest]) -> Result<u64, StoreError> {
+        let mut erased = 0_u64;
+        for digest in digests {
+            let kept = self.payloads.remove(digest.as_bytes().as_slice()).map_err(writing)?;
+            erased = erased.saturating_add(u64::from(kept.is_some()));
+        }
+        Ok(erased)
+    }
+}
+
 /// The tables as one reader sees them all along; each call opens those it needs.
 pub(super) struct ReadTables(ReadTransaction);
 

@@ -30,8 +30,15 @@ pub(super) fn name() -> &'static str {
     TREE.name()
 }
 
-const WIDTH: u64 = 16;
+/// Hashes of a row, and bytes of a hash.
+const WIDTH: u8 = 16;
 const HASH: usize = 32;
+
+/// The row in which a node stands, and its place there.
+fn place(index: u64) -> (u64, usize) {
+    let width = u64::from(WIDTH);
+    (index / width, usize::try_from(index % width).unwrap_or_default())
+}
 
 /// So many records are read before their nodes are written, where a tree is built.
 const BUILT: u64 = 1 << 12;
@@ -46,21 +53,22 @@ impl<'t> WriteTree<'t> {
 
     /// Writes nodes that follow on those in the table.
     pub(super) fn write(&mut self, kept: &Kept) -> Result<(), StoreError> {
-        let mut bytes = Vec::with_capacity(WIDTH as usize * HASH);
+        let mut bytes = Vec::with_capacity(usize::from(WIDTH) * HASH);
         for (group, first, mut rest) in kept.groups() {
             let mut at = first;
             while !rest.is_empty() {
-                let (row, before) = (at / WIDTH, at % WIDTH);
-                let room = rest.len().min((WIDTH - before) as usize);
+                let (row, before) = place(at);
+                let room = rest.len().min(usize::from(WIDTH).saturating_sub(before));
                 let (own, later) = rest.split_at_checked(room).unwrap_or((rest, &[]));
                 bytes.clear();
                 if before > 0 {
                     let found = self.0.get((group, row)).map_err(reading)?;
-                    let found =
-                        found.as_ref().and_then(|row| row.value().get(..before as usize * HASH));
+                    let found = found.as_ref().and_then(|row| row.value().get(..before * HASH));
                     bytes.extend_from_slice(found.ok_or_else(|| missing(group, at - 1))?);
                 }
-                own.iter().for_each(|hash| bytes.extend_from_slice(hash.as_bytes()));
+                for hash in own {
+                    bytes.extend_from_slice(hash.as_bytes());
+                }
                 self.0.insert((group, row), bytes.as_slice()).map_err(writing)?;
                 at += own.len() as u64;
                 rest = later;
@@ -119,13 +127,14 @@ pub(super) struct Rows<'a> {
 impl Rows<'_> {
     /// A kept node.
     pub(super) fn hash(&mut self, group: u8, index: u64) -> Result<Hash, StoreError> {
-        let key = (group, index / WIDTH);
+        let (row, at) = place(index);
+        let key = (group, row);
         if self.row.as_ref().is_none_or(|(last, _)| *last != key) {
             let row = self.tree.0.get(key).map_err(reading)?;
             self.row = Some((key, row.ok_or_else(|| missing(group, index))?));
         }
         let row = self.row.as_ref().map(|(_, row)| row.value()).unwrap_or_default();
-        let hash = row.get((index % WIDTH) as usize * HASH..).and_then(<[u8]>::first_chunk);
+        let hash = row.get(at * HASH..).and_then(<[u8]>::first_chunk);
         hash.map(|hash| Hash::from_bytes(*hash)).ok_or_else(|| missing(group, index))
     }
 }

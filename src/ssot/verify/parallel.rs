@@ -59,8 +59,8 @@ pub(super) fn shared<S: Store + Sync + ?Sized>(
     let walk = |number: u64| {
         let begin = number.saturating_mul(width).min(total);
         // Whatever stands behind the last record is the last one's to find.
-        let last = number.saturating_add(1) == stretches;
-        let end = if last { u64::MAX } else { begin.saturating_add(width).min(total) };
+        let is_last = number.saturating_add(1) == stretches;
+        let end = if is_last { u64::MAX } else { begin.saturating_add(width).min(total) };
         let (mut walk, mut at) = (Walk::from(begin), begin);
         let result = walk.run(store, end, bounds, &mut |next| {
             let step = next.saturating_sub(core::mem::replace(&mut at, next));

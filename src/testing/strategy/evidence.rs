@@ -32,7 +32,7 @@ pub fn evidence_block() -> impl Strategy<Value = EvidenceBlock> + Clone {
     let path = (of(named()), of(named()), of(named()), safety_mode(), of(digest()));
     let who = (named(), named(), of(named()), state(), 0..=3_u8);
     let found = (digest(), digest(), risk(), risk(), drift(), narrowing());
-    let after = (of(digest()), of(digest()), of(name()), of(timestamp()));
+    let after = (of(digest()), of(digest()), of(name()), of(timestamp()), any::<bool>());
     (route, path, who, found, after, vec(trace_entry(), 0..9)).prop_map(
         |(route, path, who, found, after, trace)| EvidenceBlock {
             verdict: route.0,
@@ -64,6 +64,7 @@ pub fn evidence_block() -> impl Strategy<Value = EvidenceBlock> + Clone {
             approver: after.2,
             wait_until: after.3,
             trace,
+            salted: after.4,
         },
     )
 }
@@ -72,13 +73,14 @@ pub fn evidence_block() -> impl Strategy<Value = EvidenceBlock> + Clone {
 pub fn outcome() -> impl Strategy<Value = Outcome> + Clone {
     use OutcomeStatus::{Done, Failed, Unknown};
     let status = select(&[Done, Failed, Unknown][..]);
-    (digest(), status, of(digest()), label(), vec(reason(), 0..3)).prop_map(
-        |(evidence, status, output, label, reasons)| Outcome {
+    (digest(), status, of(digest()), label(), vec(reason(), 0..3), any::<bool>()).prop_map(
+        |(evidence, status, output, label, reasons, salted)| Outcome {
             evidence,
             status,
             output,
             label,
             reasons,
+            salted,
         },
     )
 }

@@ -20,8 +20,9 @@ pub fn stream() -> impl Strategy<Value = StreamId> + Clone {
 
 fn record_kind() -> impl Strategy<Value = RecordKind> + Clone {
     use RecordKind::{
-        AudienceEvent, ConstitutionalCheck, EnvelopeBlock, EvidenceBlock, Fact, GovernanceDecision,
-        Outcome, PolicyPinned, SessionClosed, SessionOpened, Snapshot, TransitionRefused,
+        AudienceEvent, ConflictDetected, ConstitutionalCheck, EnvelopeBlock, EvidenceBlock, Fact,
+        GovernanceDecision, IdentityScored, Outcome, PolicyPinned, SessionClosed, SessionOpened,
+        Snapshot, TransitionRefused,
     };
     select(
         &[
@@ -37,6 +38,8 @@ fn record_kind() -> impl Strategy<Value = RecordKind> + Clone {
             GovernanceDecision,
             PolicyPinned,
             Snapshot,
+            ConflictDetected,
+            IdentityScored,
         ][..],
     )
 }

@@ -4,6 +4,7 @@
 //! {"session": {"token_file": "tokens/alice.jwt"}}
 //! {"session": {"token": "eyJ…"}}
 //! {"session": {"id": "s-1", "subject": "alice"}}
+//! {"session": {"token_file": "tokens/alice.jwt", "signals": {"device": "d-1", "network": "AS64496/192.0.2.0"}}}
 //! {"user": {"session": "s-1", "text": "Pay the rent."}}
 //! {"fact": {"session": "s-1", "key": "landlord", "value": "DE1", "sources": ["user"]}}
 //! {"decide": {"request": "r-7", "session": "s-1", "by": "s-boss", "grant": true}}
@@ -15,7 +16,7 @@ use std::fmt::{self, Write as _};
 
 use prospera::audience::state::State;
 use prospera::id::{FactKey, Name, PrincipalId, SessionId, SubjectId};
-use prospera::identity::PrincipalKind;
+use prospera::identity::{PrincipalKind, Signals};
 use prospera::provenance::{Sensitivity, SourcePattern};
 use serde::Deserialize;
 use zeroize::Zeroizing;
@@ -66,6 +67,8 @@ pub(crate) struct SessionLine {
     pub(crate) kind: Option<PrincipalKind>,
     pub(crate) roles: Option<Vec<Name>>,
     pub(crate) consent: Option<bool>,
+    #[serde(default)]
+    pub(crate) signals: Signals,
 }
 
 /// What the user of a session said.

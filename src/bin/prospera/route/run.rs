@@ -11,9 +11,8 @@ use prospera::limits::Limits;
 use prospera::memory::NewFact;
 use prospera::policy::RouterSettings;
 use prospera::provenance::{Label, Source, SourcePattern};
-use prospera::routing::{EvidenceBlock, Routed};
+use prospera::routing::{EvidenceBlock, Routed, payloads};
 use prospera::ssot::record::{RecordKind, StreamId, StreamKind};
-use prospera::ssot::store::Store as _;
 use prospera::ssot::verify::verify_stream;
 use prospera::time::Clock as _;
 use prospera::value::Value;
@@ -243,8 +242,8 @@ impl Run {
         let mut found = None;
         for record in records.iter().filter(|r| r.kind() == RecordKind::EvidenceBlock) {
             let block: EvidenceBlock = record.read().map_err(|e| Refused::Run(e.into()))?;
-            let payload = self.router.store().payload(&block.intent);
-            let payload = payload.map_err(|e| Refused::Run(e.into()))?;
+            let payload = payloads::intent(self.router.store(), &block);
+            let payload = payload.map_err(|e| Refused::Run(Failure::new(e)))?;
             let mark = payload.and_then(|bytes| crate::records::request_of(&bytes));
             if mark.is_some_and(|mark| mark.as_str() == request) {
                 found = Some(record.digest());

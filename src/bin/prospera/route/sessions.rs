@@ -71,6 +71,8 @@ impl Sessions {
         line: SessionLine,
         now: Timestamp,
     ) -> Result<SessionId, Refused> {
+        let mut line = line;
+        let signals = std::mem::take(&mut line.signals);
         let claims = match (&line.token, &line.token_file) {
             (Some(_), Some(_)) => {
                 return Err(Refused::Line("expected `token` or `token_file`, found both".into()));
@@ -82,7 +84,7 @@ impl Sessions {
             }
             (None, None) => self.vouched(line, now)?,
         };
-        let session = Session::open(claims, now, &self.policy)
+        let session = Session::open(claims.observed(signals), now, &self.policy)
             .map_err(|error| Refused::Line(error.to_string()))?;
         self.admit(router, session, now)
     }

@@ -17,7 +17,9 @@ use crate::ssot::memory::MemoryStore;
 use crate::ssot::record::Draft;
 use crate::ssot::store::Batch;
 use crate::ssot::verify::verify;
-use crate::testing::world::{BEGIN, DefaultEngines, Setup, SharedClock, World, WorldDesk, request};
+use crate::testing::world::{
+    BEGIN, DefaultEngines, Setup, SharedClock, World, WorldDesk, WorldRouter, request,
+};
 
 const SUBJECT: &str = "alice";
 
@@ -106,6 +108,31 @@ fn long() -> (World, WorldDesk) {
     (world, desk)
 }
 
+/// A snapshot covers what its session knew. Where another session went on meanwhile, the
+/// order in which things happened is not in it: the log is read.
+#[test]
+fn a_snapshot_that_missed_another_sessions_routes_is_no_beginning() {
+    for meanwhile in [false, true] {
+        let world = Setup::sample().unwrap().build().unwrap();
+        let mut first = world.open(SUBJECT, "s-0").unwrap();
+        act(&world, &mut first, 3, 0);
+        let mut second = world.open(SUBJECT, "s-1").unwrap();
+        for number in 0..300 {
+            act(&world, &mut second, 0, number);
+            if meanwhile && number == 40 {
+                act(&world, &mut first, 4, 1);
+                act(&world, &mut first, 3, 2);
+            }
+        }
+        act(&world, &mut first, 4, 1);
+        let mut next = world.open(SUBJECT, "s-2").unwrap();
+        agree(&world, &mut next).unwrap();
+        agree(&world, &mut second).unwrap();
+        let report = world.router.check_snapshots().unwrap();
+        assert!(report.sound > 0, "{report:?}");
+    }
+}
+
 /// The log again with one record's body changed, every later link made anew.
 fn rewritten(store: &MemoryStore, change: impl Fn(&Record) -> Option<Vec<u8>>) -> MemoryStore {
     let copy = MemoryStore::new();
@@ -141,7 +168,7 @@ fn a_snapshot_that_lies_is_named() {
         let (true, Ok(Some(saved))) = (record.kind() == RecordKind::Snapshot, saved) else {
             return None;
         };
-        let mut live = world.router.fresh(&SUBJECT.parse().unwrap()).unwrap();
+        let mut live = WorldRouter::fresh(&SUBJECT.parse().unwrap()).unwrap();
         saved.into_live(&mut live, true);
         live.record.good += 1;
         save(world.router.engines().modeling(), &live)
@@ -185,7 +212,7 @@ fn a_snapshot_of_other_rules_is_not_used() {
     let mut setup = Setup::sample().unwrap();
     setup.modeling.behaviour.forget_at = 64;
     let (engines, rules, _) = setup.into_parts().unwrap();
-    let clock = SharedClock::new(BEGIN);
+    let clock = world.clock.clone();
     let governor = world.governor("greta", "g").unwrap();
     let store = rewritten(world.router.store(), |_| None);
     let other = Router::adopt(engines, rules, store, clock, &governor).unwrap();
