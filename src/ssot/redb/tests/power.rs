@@ -306,7 +306,7 @@ impl Known {
 fn work(tape: &Tape, store: &RedbStore, known: &mut Known, batches: u64, random: &mut u64) {
     let mut done = 0;
     while done < batches {
-        let group: Vec<Batch> = (0..1 + next(random) % 3)
+        let group: Vec<Batch> = (0..=next(random) % 3)
             .map(|number| {
                 // Different streams, so that none of them is in conflict with another.
                 let count = 1 + next(random) % 3;
@@ -403,8 +403,7 @@ fn reopened(
 fn fresh() -> Image {
     let tape = Tape::new(Image::default(), Lie::None);
     drop(tape.open(&Options::new()).unwrap());
-    let image = tape.inner().now.clone();
-    image
+    tape.inner().now.clone()
 }
 
 /// A service's life: three times opened, used, and closed.
@@ -545,7 +544,8 @@ fn power_loss_while_a_backup_is_made() {
 fn old(name: &str) -> Vec<u8> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/stores").join(name);
     let packed = std::fs::read(path).unwrap();
-    let number = |bytes: &[u8]| u64::from_le_bytes(bytes.try_into().unwrap()) as usize;
+    let number =
+        |bytes: &[u8]| usize::try_from(u64::from_le_bytes(bytes.try_into().unwrap())).unwrap();
     let mut whole = vec![0; number(&packed[..8]).next_multiple_of(SECTOR)];
     for sector in packed[8..].chunks(8 + SECTOR) {
         let at = number(&sector[..8]);
