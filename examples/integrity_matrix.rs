@@ -9,6 +9,7 @@ use prospera::routing::audit::Auditor;
 use prospera::ssot::matrix::{Inspector, Made, Options, PageOptions, State};
 use prospera::ssot::store::Store;
 use prospera::testing::world::{Failure, Setup, World, request};
+use prospera::time::Clock as _;
 
 /// Routes of each session.
 const ROUTES: usize = 4;
@@ -51,7 +52,7 @@ fn main() -> Result<(), Failure> {
     );
     println!("each record: {} ns", whole.as_nanos() / u128::from(first.read.max(1)));
 
-    let made = Made { at: prospera::time::Clock::now(&world.clock), by: "the example".into() };
+    let made = Made { at: world.clock.now(), by: "the example".into() };
     let matrix = inspector.matrix(store, made)?;
     let from_the_start = {
         let mut inspector = Inspector::new(Auditor::new());
@@ -74,7 +75,8 @@ fn live(world: &World, number: usize) -> Result<(), Failure> {
     let (subject, session) = (format!("user-{number:06}"), format!("s-{number:06}"));
     let mut desk = world.open(&subject, &session)?;
     for route in 0..ROUTES {
-        let mut request = request("note.read", &[("name", route.to_string().as_str().into())])?;
+        let name = route.to_string();
+        let mut request = request("note.read", &[("name", name.as_str().into())])?;
         (request.subject, request.session) = (subject.parse()?, session.parse()?);
         let intent = world.catalogue.intent(request).map_err(|error| error.to_string())?;
         let _routed =

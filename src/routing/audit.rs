@@ -18,10 +18,11 @@
 //! let mut inspector = Inspector::new(Auditor::new());
 //! let run = inspector.run(store, &Options::default(), |_| {})?;
 //! assert_eq!((run.from, run.read), (0, store.len()?));
-//! let made = Made { at: world.now(), by: "example".into() };
+//! let made = Made { at: world.clock.now(), by: "example".into() };
 //! let matrix = inspector.matrix(store, made)?;
 //! assert_ne!(matrix.verdict(), State::Unsound);
 //! # use prospera::ssot::store::Store as _;
+//! # use prospera::time::Clock as _;
 //! # Ok::<(), prospera::testing::world::Failure>(())
 //! ```
 //!

@@ -195,6 +195,13 @@ fn lineage_an_approval_is_there_once_and_for_this_intent() {
     let place = forge.evidence(|block| block.approval.is_some());
     forge.sheet(place).block(|block| block.approval = Some(Domain::Other.hash(b"x")));
     only(&matrix(&forge.seal()), &[&format!("{S1} lineage.decision")]);
+    // Refused: the byte behind the role.
+    let mut forge = Forge::new();
+    let decision = forge.find(RecordKind::GovernanceDecision, 0);
+    let body = &mut forge.sheet(decision).body;
+    let at = body.windows(7).rposition(|w| w == b"manager").unwrap() + 7;
+    assert_eq!(core::mem::replace(&mut body[at], 0), 1);
+    only(&matrix(&forge.seal()), &[&format!("{S1} lineage.decision")]);
     // Used twice.
     let mut forge = Forge::new();
     let used: prospera::routing::EvidenceBlock = forge.sheets[place].read();

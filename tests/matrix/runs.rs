@@ -7,14 +7,17 @@ use prospera::audience::state::State;
 use prospera::audience::table::Way;
 use prospera::digest::Digest;
 use prospera::execution::ModuleError;
+use prospera::identity::Session;
 use prospera::intent::Submission;
 use prospera::routing::Router;
 use prospera::ssot::matrix::{Check, State as CellState};
 use prospera::ssot::memory::MemoryStore;
+use prospera::ssot::record::StreamKind;
 use prospera::ssot::store::Store;
+use prospera::ssot::verify::verify_stream;
 use prospera::time::Timestamp;
 
-use crate::forge::{bad, matrix, open};
+use crate::forge::{bad, matrix, open, stream};
 use crate::incremental::in_steps;
 use crate::world::{self, TestDesk, TestRouter, World, fact, sid};
 
@@ -125,7 +128,7 @@ impl<'a> Life<'a> {
             Act::Bob => {
                 let name = format!("b-{}", self.count);
                 let session = self.world.session(&name, "bob", &["work"]);
-                let mut desk = self.router.open(session).unwrap();
+                let Ok(mut desk) = self.router.open(session) else { return };
                 let mut request = self.world.request(&name, "note.add");
                 request.subject = "bob".parse().unwrap();
                 let _routed = self.router.route(&mut desk, self.world.build(request));
@@ -179,8 +182,12 @@ impl<'a> Life<'a> {
                 });
                 let (engines, rules, clock) = (newer.engines(), newer.rules(), newer.clock);
                 if let Ok(router) = Router::adopt(engines, rules, self.store, clock, &governor) {
-                    let session = self.world.resumed(self.store, &self.session);
-                    if let Ok(desk) = router.resume(session) {
+                    let own = stream(StreamKind::Session, &self.session);
+                    let records = verify_stream(self.store, &own).unwrap();
+                    let (id, policy) = (sid(&self.session), self.world.identity());
+                    let session = Session::resume(&id, &records, self.world.now(), &policy);
+                    // A clock that went back takes up nothing.
+                    if let Some(desk) = session.ok().and_then(|own| router.resume(own).ok()) {
                         (self.router, self.desk) = (router, desk);
                     }
                 }
