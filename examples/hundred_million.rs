@@ -86,7 +86,9 @@ fn measure(folder: &Path, sizes: &[u64]) -> Result<()> {
 fn extrapolate(all: &[(u64, Figures)]) {
     let [.., (small, one), (large, two)] = all else { return };
     println!("\nat {GOAL} records, on the line through {small} and {large}:");
-    for ((name, low), (_, high)) in one.iter().zip(two) {
+    // A sum lies on a line, what one record costs does not.
+    let sums = |name: &str| !["per record", "median", "99 in"].iter().any(|of| name.contains(of));
+    for ((name, low), (_, high)) in one.iter().zip(two).filter(|((name, _), _)| sums(name)) {
         let (low, high) = (i128::from(*low), i128::from(*high));
         let (small, large, goal) = (i128::from(*small), i128::from(*large), i128::from(GOAL));
         let at = low + (high - low) * (goal - small) / (large - small).max(1);
@@ -167,12 +169,11 @@ fn child(job: &str, rest: &[String]) -> Result<()> {
         "--reads" => reads(&path)?,
         "--verify" => {
             let report = verify(&RedbStore::open_read_only(&path)?, |_| {})?;
-            let took = began.elapsed().as_micros();
+            let (took, busy) = (began.elapsed().as_micros(), processor());
+            let count = u128::from(report.records.max(1));
             say("verify, us", took);
-            say(
-                "verify, ns per record",
-                took.saturating_mul(1000) / u128::from(report.records.max(1)),
-            );
+            say("verify, ns per record", took.saturating_mul(1000) / count);
+            say("verify, ns of processor per record", busy.saturating_mul(1_000_000) / count);
             say("memory of verify at most, KiB", memory("VmHWM"));
         }
         "--backup" => {
@@ -206,6 +207,12 @@ fn grow(path: &Path, size: u64) -> Result<()> {
     let bytes = std::fs::metadata(path)?.len();
     say("file, bytes", bytes.into());
     say("file, bytes per record", u128::from(bytes / size.max(1)));
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::MetadataExt as _;
+        let blocks = std::fs::metadata(path)?.blocks().saturating_mul(512);
+        say("file, bytes of blocks per record", u128::from(blocks / size.max(1)));
+    }
     Ok(())
 }
 

@@ -6,6 +6,9 @@
 //! comparisons and look-ups in [`IdentitySystem`]: is the session fresh, does it
 //! stand, is it this subject's, does it hold the scope.
 //!
+//! What a session says of itself can also be compared with the subject's earlier sessions
+//! when it is opened ([`linkage`], [`signal`]): good claims may be in wrong hands.
+//!
 //! INVARIANT (verified once): a [`Session`] comes from [`VerifiedClaims`] or from
 //! the stream in which their verification is recorded, and from nothing else.
 

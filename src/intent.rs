@@ -45,7 +45,7 @@ mod vectors;
 pub struct Objective {
     text: Arc<str>,
     hash: Digest,
-    salt: Option<Salt>,
+    salt: Option<Box<Salt>>,
 }
 
 impl Objective {
@@ -56,7 +56,7 @@ impl Objective {
 
     fn salted(&mut self, salt: Salt) {
         self.hash = commit(Part::Objective, &salt, &Value::from(&*self.text));
-        self.salt = Some(salt);
+        self.salt = Some(Box::new(salt));
     }
 
     /// The bytes to keep under its hash: the text, behind its salt where it has one.

@@ -58,7 +58,8 @@ use crate::limits::Limits;
 use crate::memory::MemorySystem;
 use crate::modeling::{BehaviourModel, ModelingConfig};
 use crate::pipeline::PathPlanner;
-use crate::routing::{EngineSet, Pins, RoutingTable, Rules};
+use crate::routing::replay::Version;
+use crate::routing::{EngineSet, Pins, PolicyFiles, RoutingTable, Rules};
 use crate::safety::{Envelope, SafetySystem};
 use crate::value::Value;
 
@@ -158,6 +159,7 @@ pub struct PolicyFolder {
     linkage: Option<Linkage>,
     intake: Option<Mapping>,
     notices: Vec<FileError>,
+    files: PolicyFiles,
 }
 
 /// A policy folder opened: everything a router is made of, and what reads its input.
@@ -208,6 +210,17 @@ impl PolicyFolder {
         Ok(loaded)
     }
 
+    /// Reads the files that a log keeps of a policy set.
+    ///
+    /// # Errors
+    /// [`PolicyError`].
+    pub fn of_files(files: &PolicyFiles) -> Result<Self, PolicyError> {
+        Self::read("the policy kept in the log", |name| {
+            let text = files.get(name).map(|bytes| String::from_utf8(bytes.to_vec()));
+            text.transpose().map_err(|error| error.to_string())
+        })
+    }
+
     /// Reads a folder through `file`, which gives a file's text by its name, `None` where
     /// there is no such file. `folder` is the folder's name in messages.
     ///
@@ -224,12 +237,21 @@ impl PolicyFolder {
     ///
     /// # Errors
     /// [`PolicyError`].
+    #[expect(clippy::too_many_lines, reason = "one paragraph for each file of a folder")]
     pub fn read_within(
         folder: &str,
         limits: &Limits,
-        file: impl FnMut(&str) -> Result<Option<String>, String>,
+        mut file: impl FnMut(&str) -> Result<Option<String>, String>,
     ) -> Result<Self, PolicyError> {
-        let mut files = folder::Files::new(folder, limits.file_bytes(), file);
+        let mut read = PolicyFiles::default();
+        let keeping = |name: &str| {
+            let text = file(name)?;
+            if let Some(text) = &text {
+                read.keep(name, text.as_bytes());
+            }
+            Ok(text)
+        };
+        let mut files = folder::Files::new(folder, limits.file_bytes(), keeping);
         let catalogue_text = files.required("catalogue.toml", "the kinds of intent")?;
         let catalogue =
             Catalogue::from_toml(&files.place("catalogue.toml"), &catalogue_text, |schema| {
@@ -325,6 +347,7 @@ impl PolicyFolder {
             linkage,
             intake,
             notices,
+            files: read,
         })
     }
 
@@ -392,6 +415,11 @@ impl PolicyFolder {
         &self.limits
     }
 
+    /// The files as they were read: what a pin keeps in the log.
+    pub const fn files(&self) -> &PolicyFiles {
+        &self.files
+    }
+
     /// The text of the key set, where there is one.
     pub fn keys(&self) -> Option<&str> {
         self.keys.as_deref()
@@ -407,9 +435,30 @@ impl PolicyFolder {
         journals: Journals<'_>,
         secret: impl Into<Zeroizing<[u8; 32]>>,
     ) -> Result<OpenPolicy, PolicyError> {
-        let pins = self.pins();
         let Modules { registry, outboxes } =
             self.modules.open_with(&self.base, journals, read_output)?;
+        self.assemble(registry, outboxes, secret)
+    }
+
+    /// Everything that decides, with the modules' contracts and nothing behind them: for a
+    /// replay, which carries nothing out and opens nothing.
+    ///
+    /// # Errors
+    /// [`PolicyError::Modules`] when two modules have one name.
+    pub fn for_replay(self) -> Result<Version<DefaultEngines>, PolicyError> {
+        let registry = self.modules.contracts_only()?;
+        let open = self.assemble(registry, Vec::new(), [0; 32])?;
+        let OpenPolicy { engines, rules, catalogue, identity, .. } = open;
+        Ok(Version { engines, rules, catalogue, identity })
+    }
+
+    fn assemble(
+        self,
+        registry: Registry,
+        outboxes: Vec<Arc<Outbox>>,
+        secret: impl Into<Zeroizing<[u8; 32]>>,
+    ) -> Result<OpenPolicy, PolicyError> {
+        let pins = self.pins();
         let identity = Arc::new(self.identity);
         let governor = self.settings.governor().or(self.governance.reviewer()).cloned();
         let governor = match governor {
@@ -432,6 +481,7 @@ impl PolicyFolder {
             governor,
             decision_millis: self.settings.decision_millis(),
             pins,
+            files: self.files,
         };
         let engines = EngineSet {
             identity: match self.linkage {

@@ -11,7 +11,7 @@
 pub use desk::{Desk, OpenRoute};
 pub use engines::{EngineSet, Engines};
 pub use evidence::{EvidenceBlock, Outcome, OutcomeStatus, StepResult, TraceEntry};
-pub use pins::{Pins, PolicyPinned};
+pub use pins::{KeptFile, Pins, PolicyFiles, PolicyPinned};
 pub use route::{
     BacktrackRefused, GovernanceView, Reception, Route, SafetyView, Sealed, Uncommitted,
 };
@@ -28,6 +28,8 @@ pub mod evidence;
 pub mod layers;
 pub mod payloads;
 pub mod pins;
+#[cfg(feature = "std")]
+pub mod replay;
 pub mod retention;
 pub mod route;
 pub mod router;

@@ -10,6 +10,7 @@
 //! - `note`, `checkpoint` (feature `notes`): what a log signs, whose word is taken for it, and
 //!   what a log can be caught at
 //! - [`conflict`]: what came between a decision and its commit, and whether it matters
+//!   what a log can be caught at; `tiles` (and `std`): a log as files for any web server
 //! - [`ledger`]: receipts; [`verify`]: the whole log, or one stream, checked
 //! - [`matrix`]: the SSOT Integrity Matrix: every stream by every check
 
@@ -38,4 +39,6 @@ pub mod redb;
 pub mod segment;
 pub mod snapshot;
 pub mod store;
+#[cfg(all(feature = "std", feature = "notes"))]
+pub mod tiles;
 pub mod verify;

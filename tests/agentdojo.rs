@@ -164,3 +164,30 @@ fn injected_calls_under_the_users_words_do_not_pass_either() {
     // Looking is allowed, and what was looked at sticks to what is made of it.
     assert_eq!(looks, [142, 0, 0]);
 }
+
+/// What was routed is derived again from the log alone, and is what it was under the same
+/// policy.
+#[test]
+fn what_was_routed_is_derived_again() {
+    let Some(data) = data() else { return };
+    let policy = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/agentdojo/policy");
+    let place = tempfile::tempdir().unwrap();
+    let (input, store) = (data.join("agentdojo.jsonl"), place.path().join("log.redb"));
+    let (input, store) = (input.display().to_string(), store.display().to_string());
+    let run = |args: &[&str]| {
+        let done = Command::new(env!("CARGO_BIN_EXE_prospera")).args(args).output().unwrap();
+        assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+        String::from_utf8(done.stdout).unwrap()
+    };
+    let clock = ["--now", "1767603600000", "--step-ms", "1000"];
+    run(&[["route", &input, "--policy", policy, "--store", &store].as_slice(), &clock].concat());
+    let report = run(&["replay", &store, "--strict", "--format", "json"]);
+    let report: Value = serde_json::from_str(&report).unwrap();
+    let lines = std::fs::read_to_string(data.join("agentdojo.jsonl")).unwrap().lines().count();
+    let routes = &report["kinds"]["evidence-block"];
+    assert!(routes["same"].as_u64().unwrap() >= lines as u64, "{routes} of {lines} lines");
+    let changes = run(&["whatif", &store, "--policy", policy, "--format", "json"]);
+    let changes: Value = serde_json::from_str(&changes).unwrap();
+    assert_eq!(changes["all"]["changed"], json!(0), "{changes}");
+    assert_eq!(changes["all"]["routes"], routes["same"]);
+}

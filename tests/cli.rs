@@ -14,6 +14,8 @@ use serde_json::json;
 mod bundle;
 #[path = "cli/errors.rs"]
 mod errors;
+#[path = "cli/replay.rs"]
+mod replay;
 #[path = "cli/stores.rs"]
 mod stores;
 #[path = "cli/support.rs"]

@@ -346,6 +346,22 @@ fn the_naive_estimation_fails_and_is_refused() {
     assert!(matches!(refused, Err(EmError::Minority { .. })), "{refused:?}");
 }
 
+/// The same, on the counts alone: of all pairs of those restaurants, agreement in name, address,
+/// city and kitchen.
+#[test]
+fn a_minority_of_matches_is_refused() {
+    let counts = [161_360, 4389, 9426, 276, 445, 7, 399, 16, 21, 3, 1, 1, 25, 8, 37, 9];
+    let mut pairs = Patterns::new(vec![2; 4]);
+    for (agreement, count) in (0_u8..).zip(counts) {
+        let pattern = [3, 2, 1, 0].map(|bit| 1 - (agreement >> bit & 1));
+        assert!(pairs.add(&pattern, count));
+    }
+    assert_eq!(pairs.pairs(), 176_423);
+    let refused = fit(&pairs, &pairs.shares(Probability::ZERO), &plain());
+    let Err(EmError::Minority { found }) = refused else { panic!("{refused:?}") };
+    assert!(found < Probability::from_parts(1, 100), "{found}");
+}
+
 /// The same numbers whatever the order in which pairs are counted (D-41).
 #[test]
 fn d_41_the_order_of_pairs_does_not_matter() {

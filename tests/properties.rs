@@ -150,15 +150,20 @@ proptest! {
         properties::script_is_sound(&world, steps)?;
     }
 
-    /// Under any policy at all.
+    /// Under any policy at all; and whatever was routed is derived again, byte for byte.
     #[test]
     fn whatever_the_policy_nothing_denied_is_executed(
         policy in strategy::policy(),
         steps in strategy::script(&SAMPLE),
     ) {
-        let mut setup = Setup::sample().unwrap();
-        setup.policy = policy;
-        properties::script_is_sound(&setup.build().unwrap(), steps)?;
+        let setup = || {
+            let mut setup = Setup::sample().unwrap();
+            setup.policy = policy.clone();
+            setup
+        };
+        let world = setup().build().unwrap();
+        properties::script_is_sound(&world, steps)?;
+        properties::log_replays(world.router.store(), |_| Ok(setup().version().unwrap()))?;
     }
 }
 

@@ -164,6 +164,7 @@ fn asm2_8_4_two_outcomes_of_one_route_suspend() {
         output: None,
         label: Label::empty(),
         reasons: Vec::new(),
+        salted: false,
     };
     let stream = StreamId::new(StreamKind::Routing, name("s-1"));
     let (kind, body) = (RecordKind::Outcome, failed.to_canonical());

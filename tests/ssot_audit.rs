@@ -4,12 +4,7 @@
 //! `PROSPERA_AUDITS` sets how often.
 
 #![cfg(feature = "redb")]
-#![expect(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "the helpers of tests, too, may end a test"
-)]
+#![expect(clippy::unwrap_used, reason = "the helpers of tests, too, may end a test")]
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::{Path, PathBuf};

@@ -1,7 +1,11 @@
 //! Backups that are made while threads append, and compaction.
 
 #![cfg(feature = "redb")]
-#![expect(clippy::unwrap_used, clippy::panic, reason = "the helpers of tests, too, may end a test")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "the helpers of tests, too, may end a test"
+)]
 
 use std::fs;
 use std::path::Path;

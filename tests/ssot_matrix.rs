@@ -18,7 +18,7 @@ mod forge;
 mod incremental;
 #[path = "matrix/log.rs"]
 mod log;
-#[path = "matrix/runs.rs"]
-mod runs;
 #[path = "matrix/rules.rs"]
 mod rules;
+#[path = "matrix/runs.rs"]
+mod runs;

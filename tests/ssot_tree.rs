@@ -19,7 +19,7 @@ use prospera::ssot::redb::{FORMAT, Options, RedbStore};
 use prospera::ssot::store::{Batch, Store, StoreError};
 use prospera::ssot::verify::{Fault, VerifyError, verify, verify_on};
 use prospera::time::Timestamp;
-use redb::{Database, ReadableDatabase as _, TableDefinition};
+use redb::{Database, ReadableDatabase as _, ReadableTableMetadata as _, TableDefinition};
 
 const META: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("prospera.meta");
 const TREE: TableDefinition<'_, (u8, u64), &[u8]> = TableDefinition::new("prospera.tree");
@@ -198,6 +198,11 @@ fn a_tree_in_a_file_of_an_older_format_is_built_anew() {
     let store = RedbStore::open(&path).unwrap();
     assert_eq!(store.tree_head().unwrap(), head);
     assert_eq!(verify(&store, |_| {}).unwrap().root, head.root);
+    drop(store);
+    let tree = Database::open(&path).unwrap();
+    let tree = tree.begin_read().unwrap().open_table(TREE).unwrap();
+    // Seven rows of leaves, one of the six nodes above.
+    assert_eq!(tree.len().unwrap(), 8, "nothing is left of what was there");
 }
 
 /// Whatever is changed in the table, verification names it; a right edge that is gone

@@ -171,7 +171,7 @@ pub(super) fn agrees(
     let subject = (block.routing_id.is_some()).then(|| block.subject.as_str());
     let session = (block.routing_id.is_some()).then(|| evidence.stream().name().as_str());
     let repeated = [
-        ("kind", block.kind.as_ref().map(|kind| kind.as_str())),
+        ("kind", block.kind.as_ref().map(crate::id::KindId::as_str)),
         // An intent of another subject or session is blocked before it has a Routing ID.
         ("subject", subject),
         ("session", session),
@@ -218,7 +218,6 @@ pub(super) fn erases(decision: &GovernanceDecision, block: &EvidenceBlock, index
     }
 }
 
-/// How many bytes a bundle has.
 impl Bundle {
     /// The size of the binary form.
     pub fn size(&self) -> usize {

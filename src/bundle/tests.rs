@@ -317,7 +317,8 @@ fn other_records_agree_with_the_evidence() {
     let own = pins(log.records.iter().find(|r| r.kind() == RecordKind::PolicyPinned).unwrap());
     let error = log.changed(&|record| match record.kind() {
         RecordKind::PolicyPinned => {
-            let pinned = PolicyPinned { by: own.by.clone(), pins: forged(&own) };
+            let files = own.files.clone();
+            let pinned = PolicyPinned { by: own.by.clone(), pins: forged(&own), files };
             Some(pinned.to_canonical())
         }
         RecordKind::EvidenceBlock => {

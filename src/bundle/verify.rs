@@ -1,6 +1,6 @@
 //! The verifier: every check, from the signature down to the last field.
 
-use alloc::string::ToString as _;
+use alloc::string::ToString;
 use alloc::vec::Vec;
 
 use super::check::{audience, place, read, routing_id, verdict};
@@ -88,8 +88,8 @@ impl Bundle {
                 let (index, stream) = (record.index(), record.stream().clone());
                 Err(BundleError::Link { index, stream, expected })
             };
-            let before = records().take(number).filter(|other| other.stream() == record.stream());
-            match before.last() {
+            let mut before = self.records.iter().take(number).map(|proven| &proven.record);
+            match before.rfind(|other| other.stream() == record.stream()) {
                 Some(before) if before.sequence() >= record.sequence() => {
                     return wrong("a later place in the stream than the record before it");
                 }

@@ -37,6 +37,9 @@
 //! # Ok::<(), prospera::files::FileError>(())
 //! ```
 //!
+//! The file is kept in every log whose policy it is part of: `env` and `args` are no place
+//! for a secret.
+//!
 //! Relative paths are taken from the folder given to [`ModulesFile::open`].
 
 use alloc::collections::{BTreeMap, BTreeSet};
@@ -52,7 +55,10 @@ use toml::Spanned;
 
 use super::journal::JournalError;
 use super::outbox::Outbox;
-use super::{Contract, ContractParts, Registry, RegistryError};
+use super::{
+    Call, Contract, ContractError, ContractParts, DynModule, Execution, IdempotencyKey, Reconciled,
+    Registry, RegistryError,
+};
 use crate::audience::state::State;
 use crate::digest::{Digest, Domain};
 use crate::encode::{Encode, Writer};
@@ -60,7 +66,7 @@ use crate::files::{FileError, read_toml};
 use crate::id::{KindId, LayerId, ModuleId};
 use crate::limits::{OUTPUT_BYTES, PROCESS_MILLIS};
 use crate::value::Value;
-use crate::verdict::CapabilityTier;
+use crate::verdict::{CapabilityTier, Reason, ReasonCode};
 
 /// The version of the file's form.
 pub const MODULES_VERSION: &str = "1.0";
@@ -283,6 +289,37 @@ impl ModulesFile {
             }
         }
         Ok(opened)
+    }
+
+    /// The modules' contracts, and nothing behind them: for who decides again what was
+    /// decided before and carries nothing out. No journal is opened and no program needs
+    /// to be there.
+    ///
+    /// # Errors
+    /// [`ModulesError`] names the module.
+    pub fn contracts_only(&self) -> Result<Registry, ModulesError> {
+        let mut registry = Registry::new();
+        for (contract, _) in &self.modules {
+            registry.register(Absent(contract.clone()))?;
+        }
+        Ok(registry)
+    }
+}
+
+/// A module that is not here.
+struct Absent(Contract);
+
+impl DynModule for Absent {
+    fn contract(&self) -> Result<Contract, ContractError> {
+        Ok(self.0.clone())
+    }
+
+    fn run(&self, _: &Call<'_>) -> Execution {
+        Execution::Unknown(Reason::new(ReasonCode::OutcomeUnknown).detail("the module is not here"))
+    }
+
+    fn reconcile(&self, _: IdempotencyKey) -> Reconciled {
+        Reconciled::Unknown
     }
 }
 

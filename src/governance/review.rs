@@ -256,6 +256,17 @@ pub struct GovernanceDecision {
 }
 
 impl GovernanceDecision {
+    /// The same answer to the same question, where its intent has another hash: for a
+    /// what-if under another catalogue.
+    #[cfg(feature = "std")]
+    pub(crate) fn about(&self, intent: Digest) -> Self {
+        let mut other = self.clone();
+        if let Matter::Approval { intent: asked, .. } = &mut other.matter {
+            *asked = intent;
+        }
+        other
+    }
+
     /// What it is about.
     pub const fn matter(&self) -> &Matter {
         &self.matter

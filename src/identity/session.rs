@@ -70,6 +70,15 @@ impl Session {
         Self::build(claims.into_claims(), now, now, policy)
     }
 
+    /// The session that was opened so, under this policy: for replay, which opens nothing.
+    #[cfg(feature = "std")]
+    pub(crate) fn reopened(
+        opened: &SessionOpened,
+        policy: &IdentityPolicy,
+    ) -> Result<Self, IdentityError> {
+        Self::build(opened.claims.clone(), opened.verified_at, opened.verified_at, policy)
+    }
+
     fn build(
         claims: Claims,
         verified_at: Timestamp,

@@ -7,6 +7,7 @@ use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
+use crate::digest::Digest;
 use crate::encode::Reader;
 use crate::id::KindId;
 use crate::intent::{Argument, Catalogue, Intent, IntentError, Objective, ReadFact, Request};
@@ -23,6 +24,24 @@ impl Intent {
         catalogue: &Catalogue,
         objective: Objective,
     ) -> Result<Self, IntentError> {
+        let (request, found) = Request::from_canonical(bytes, objective)?;
+        if found != catalogue.digest() {
+            return Err(IntentError::Catalogue { expected: catalogue.digest(), found });
+        }
+        catalogue.intent(request)
+    }
+}
+
+impl Request {
+    /// The request that an intent was made of, from the intent's canonical bytes, and the
+    /// digest of the catalogue that checked it. Nothing is checked against a catalogue.
+    ///
+    /// # Errors
+    /// [`IntentError::Canonical`] when the bytes are not those of an intent.
+    pub fn from_canonical(
+        bytes: &[u8],
+        objective: Objective,
+    ) -> Result<(Self, Digest), IntentError> {
         let mut input = Reader::new(bytes);
         let kind: KindId = input.value()?;
         let (subject, session, request) = (input.value()?, input.value()?, input.option()?);
@@ -40,20 +59,10 @@ impl Intent {
         }
         let (snapshot, found) = (input.option()?, input.digest()?);
         input.finish()?;
-        if found != catalogue.digest() {
-            return Err(IntentError::Catalogue { expected: catalogue.digest(), found });
-        }
         let kind = kind.as_str().into();
-        catalogue.intent(Request {
-            kind,
-            subject,
-            session,
-            request,
-            objective,
-            arguments,
-            reads,
-            snapshot,
-        })
+        let request =
+            Self { kind, subject, session, request, objective, arguments, reads, snapshot };
+        Ok((request, found))
     }
 }
 
@@ -64,7 +73,6 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::digest::Digest;
     use crate::id::{Name, SnapshotId};
     use crate::intent::KindSpec;
     use crate::intent::schema::{Shape, Shapes};

@@ -151,17 +151,8 @@ impl<P> Live<P> {
         outcome: Option<&Outcome>,
         own: bool,
     ) {
-        self.record.take(block, outcome);
+        learn(modeling, &mut self.profile, &mut self.record, block, outcome);
         let Some(kind) = &block.kind else { return };
-        modeling.observe(
-            &mut self.profile,
-            &Observation {
-                kind: kind.clone(),
-                flags: block.flags,
-                at: block.timestamp,
-                verdict: block.verdict,
-            },
-        );
         for used in block.approval.into_iter().chain(block.backtrack) {
             self.decisions.retain(|(record, _)| *record != used);
         }
@@ -276,6 +267,21 @@ impl<P> Live<P> {
             risk,
         }
     }
+}
+
+/// What every later route of the subject learns from a finished one, in whatever session.
+pub(super) fn learn<M: ModelingEngine + ?Sized>(
+    modeling: &M,
+    profile: &mut M::Profile,
+    record: &mut Conduct,
+    block: &EvidenceBlock,
+    outcome: Option<&Outcome>,
+) {
+    record.take(block, outcome);
+    let Some(kind) = &block.kind else { return };
+    let (kind, flags) = (kind.clone(), block.flags);
+    let observation = Observation { kind, flags, at: block.timestamp, verdict: block.verdict };
+    modeling.observe(profile, &observation);
 }
 
 impl Conduct {

@@ -149,6 +149,15 @@ pub(crate) fn value_of(part: Part, plain: &[u8]) -> Result<Value, DecodeError> {
     }
 }
 
+/// Appends the digests of the payloads that a record names, by its canonical bytes; none
+/// where it cannot be read.
+pub fn named(bytes: &[u8], digests: &mut Vec<Digest>) {
+    let mut own = Vec::new();
+    if names(0, bytes, &mut own).is_ok() {
+        digests.extend(own.iter().map(|(_, name)| name.digest));
+    }
+}
+
 /// What [`verify_payloads`] saw.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct PayloadReport {

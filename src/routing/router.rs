@@ -32,7 +32,7 @@ use crate::routing::desk::Desk;
 use crate::routing::engines::Engines;
 use crate::routing::evidence::{EvidenceBlock, Outcome};
 use crate::routing::payloads::PayloadError;
-use crate::routing::pins::{Pins, PolicyPinned};
+use crate::routing::pins::{Pins, PolicyFiles, PolicyPinned};
 use crate::routing::stop::Stop;
 use crate::routing::table::RoutingTable;
 use crate::ssot::ledger::{Ledger, LedgerError};
@@ -43,10 +43,14 @@ use crate::time::{Clock, Timestamp};
 use crate::verdict::{Reason, Verdict};
 
 pub use acts::Decided;
+#[cfg(feature = "std")]
+pub(super) use again::Again;
 pub use forget::Forgotten;
 pub use snapshots::{SnapshotError, SnapshotReport};
 
 mod acts;
+#[cfg(feature = "std")]
+mod again;
 mod attempt;
 mod contested;
 mod forget;
@@ -84,6 +88,9 @@ pub struct Rules {
     pub decision_millis: u64,
     /// The digests of all of this and of the engines' own rules.
     pub pins: Pins,
+    /// The files all of this was read from: kept in the log when the set is pinned. Empty
+    /// for a set composed in code.
+    pub files: PolicyFiles,
 }
 
 /// Routes intents. Shared by reference between threads where its parts allow it.
@@ -340,10 +347,14 @@ impl<E: Engines, S: Store, C: Clock> Router<E, S, C> {
 
     fn pin(&mut self, by: PrincipalId, after: Head) -> Result<(), RouterError> {
         let stream = self.policy_stream.clone();
-        let body = PolicyPinned { by, pins: self.rules.pins.clone() }.to_canonical();
+        let files = self.rules.files.named();
+        let body = PolicyPinned { by, pins: self.rules.pins.clone(), files }.to_canonical();
         let draft =
             Draft::new(stream.clone(), RecordKind::PolicyPinned, Subsystem::Governance, body);
-        let batch = Batch::new(self.clock.now()).expect(stream.clone(), after).append(draft);
+        let mut batch = Batch::new(self.clock.now()).expect(stream.clone(), after).append(draft);
+        for (digest, part) in self.rules.files.payloads() {
+            batch.push_payload(digest, part);
+        }
         let receipt = self.ledger.commit(batch)?;
         self.policy = receipt.head(&stream).unwrap_or(after);
         Ok(())
@@ -463,7 +474,7 @@ impl<E: Engines, S: Store, C: Clock> Router<E, S, C> {
 /// What the modeling engine of a bundle remembers.
 pub type Profile<E> = <<E as Engines>::Modeling as crate::modeling::ModelingEngine>::Profile;
 
-fn policy_stream() -> Result<StreamId, RouterError> {
+pub(super) fn policy_stream() -> Result<StreamId, RouterError> {
     let name = Name::new(POLICY).map_err(|error| RouterError::Act(error.to_string().into()))?;
     Ok(StreamId::new(StreamKind::Policy, name))
 }

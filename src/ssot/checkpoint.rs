@@ -47,6 +47,8 @@
 //! is some fifty lines here.
 //!
 //! INVARIANT (one form): a [`Checkpoint`] that is read and written again is the same bytes.
+//!
+//! Requirements: PLAN-8.1, IRM-6.10.
 
 use alloc::string::String;
 use alloc::sync::Arc;

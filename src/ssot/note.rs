@@ -40,6 +40,8 @@
 //!
 //! INVARIANT (one form): a [`Note`] has at least one signature, its text ends in a newline
 //! and has no other control character, and formatting it gives the bytes it was read from.
+//!
+//! Requirements: PLAN-8.1, IRM-6.10.
 
 use alloc::borrow::ToOwned as _;
 use alloc::boxed::Box;

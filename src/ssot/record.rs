@@ -353,6 +353,13 @@ impl Record {
     /// # Errors
     /// [`DecodeError`] that names the offset and what was expected there.
     pub fn decode_sealed(bytes: &[u8]) -> Result<Self, DecodeError> {
+        Self::decode_hashed(&bytes.into(), Domain::Record.hash(bytes))
+    }
+
+    /// [`Record::decode_sealed`] of bytes that were hashed already, and are not copied.
+    ///
+    /// INVARIANT (own digest): `digest` is that of the bytes; a caller has just computed it.
+    pub(crate) fn decode_hashed(bytes: &Arc<[u8]>, digest: Digest) -> Result<Self, DecodeError> {
         let mut input = Reader::new(bytes);
         let version = input.u8()?;
         if version != RECORD_VERSION {
@@ -364,9 +371,9 @@ impl Record {
         let body = input.bytes()?.len();
         input.finish()?;
         Ok(Self {
-            digest: Domain::Record.hash(bytes),
+            digest,
             body_start: bytes.len() - body,
-            bytes: bytes.into(),
+            bytes: Arc::clone(bytes),
             stream,
             kind,
             source,

@@ -800,6 +800,4 @@ fn backend(
 }
 
 #[cfg(test)]
-mod power;
-#[cfg(test)]
 mod tests;

@@ -26,6 +26,8 @@
 //! INVARIANT (published last): a checkpoint is in its place only after all that it needs is
 //! in theirs, on the disk, so that a writer that is stopped at any point leaves a sound
 //! folder.
+//!
+//! Requirements: PLAN-8.1, IRM-6.10.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -140,7 +142,9 @@ impl From<PolicyError> for TilesError {
 /// The root over a full or partial tile's hashes.
 fn root_of(hashes: &[Hash]) -> Hash {
     let mut tree = Frontier::<Sha256>::new();
-    hashes.iter().for_each(|hash| tree.push_leaf(hash));
+    for hash in hashes {
+        tree.push_leaf(hash);
+    }
     tree.root()
 }
 

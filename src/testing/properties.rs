@@ -34,6 +34,9 @@ pub use bundle::{BundleProbe, bundles_stand};
 pub use bytes::{FileKind, files_load_soundly, json_agrees, routes_from_bytes};
 pub use log::{Mutation, mutations_are_found};
 pub use many::{many_from_bytes, many_is_one_by_one};
+#[cfg(feature = "notes")]
+pub use note::{NoteProbe, altered_notes_do_not_verify, note_bytes};
+pub use replay::log_replays;
 pub use route::{Step, route_is_sound, routes_are_sound, script_is_sound};
 #[cfg(feature = "compress")]
 pub use segment::segment_bytes;
@@ -47,6 +50,9 @@ mod bundle;
 mod bytes;
 mod log;
 mod many;
+#[cfg(feature = "notes")]
+mod note;
+mod replay;
 mod route;
 #[cfg(feature = "compress")]
 mod segment;

@@ -50,9 +50,10 @@ use crate::pipeline::{Branch, PathPlanner, Template};
 use crate::provenance::{Label, Source};
 use crate::risk::Risk;
 use crate::routing::desk::Desk;
+use crate::routing::replay;
 use crate::routing::router::Profile;
 use crate::routing::table::{Pattern, Row};
-use crate::routing::{EngineSet, Pins, Router, RoutingTable, Rules};
+use crate::routing::{EngineSet, Pins, PolicyFiles, Router, RoutingTable, Rules};
 use crate::safety::{Envelope, SafetySystem};
 use crate::ssot::memory::MemoryStore;
 use crate::time::{Clock, FixedClock, Timestamp};
@@ -373,6 +374,16 @@ impl Setup {
         })
     }
 
+    /// All of it as a policy version, for a replay of what was routed under it.
+    ///
+    /// # Errors
+    /// When the modeling configuration contradicts itself.
+    pub fn version(self) -> Result<replay::Version<DefaultEngines>, Failure> {
+        let identity = Arc::new(self.identity.clone());
+        let (engines, rules, catalogue) = self.into_parts()?;
+        Ok(replay::Version { engines, rules, catalogue: Arc::new(catalogue), identity })
+    }
+
     /// The engines and the rules, for a router of your own.
     ///
     /// # Errors
@@ -405,6 +416,7 @@ impl Setup {
             governor: GOVERNOR.parse()?,
             decision_millis: DAY_MILLIS,
             pins,
+            files: PolicyFiles::default(),
         };
         let engines = EngineSet {
             identity: IdentitySystem::new(identity),

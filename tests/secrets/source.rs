@@ -5,8 +5,15 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// What a field's type or name says when it holds a secret.
-const SECRET: [&str; 6] =
-    ["Zeroizing<", "AsymmetricSecretKey", "SigningKey", "tag: [u8; 32]", "secret: [u8", "key: [u8"];
+const SECRET: [&str; 7] = [
+    "Zeroizing<",
+    "AsymmetricSecretKey",
+    "SigningKey",
+    "SecretKey",
+    "tag: [u8; 32]",
+    "secret: [u8",
+    "key: [u8",
+];
 
 /// What a type with such a field must not be.
 const FORBIDDEN: [&str; 9] =
@@ -129,7 +136,7 @@ fn no_type_that_holds_a_secret_can_be_shown_copied_or_compared() {
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
-    for name in ["TokenMint", "ApprovalToken", "PortableToken", "SigningKey", "Bearer"] {
+    for name in ["TokenMint", "ApprovalToken", "PortableToken", "SigningKey", "Bearer", "Signer"] {
         assert!(found.contains(name), "`{name}` was not looked at: {found:?}");
     }
 }

@@ -287,6 +287,7 @@ impl World {
             governor: name("governor"),
             decision_millis: 600_000,
             pins,
+            files: prospera::routing::PolicyFiles::default(),
         }
     }
 

@@ -152,6 +152,21 @@ impl Restore {
         AnyAudience::mint(self.state, self.core)
     }
 
+    /// Whose audience it is.
+    #[cfg(feature = "std")]
+    pub(crate) const fn subject(&self) -> &SubjectId {
+        &self.core.subject
+    }
+
+    /// The audience after the records taken so far, while more are to come: what another
+    /// [`AnyAudience::replay`] of the same records would give.
+    #[cfg(feature = "std")]
+    pub(crate) fn so_far(&self) -> AnyAudience {
+        let Core { subject, head, review } = &self.core;
+        let core = Core { subject: subject.clone(), head: *head, review: *review };
+        AnyAudience::mint(self.state, core)
+    }
+
     fn follows(&self, record: &Record) -> Result<(), ReplayProblem> {
         let expected = stream_of(&self.core.subject);
         if *record.stream() != expected {

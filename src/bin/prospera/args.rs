@@ -1,5 +1,6 @@
 //! What can be asked for.
 
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -50,6 +51,19 @@ enum Command {
     Approve(ApproveArgs),
     /// Asks the module whether an effect whose outcome is unknown took place.
     Settle(SettleArgs),
+    /// Derives every past verdict again and names the first difference.
+    ///
+    /// Routes every intent of a log again, by the engines and under the policies that the
+    /// log keeps, and holds every record against what follows from those before it: verdict,
+    /// Routing ID, trace, audience state, byte for byte. Nothing is executed or written.
+    /// Exits with 1 when anything differs. Example: `prospera replay log.redb --from 1000`.
+    Replay(ReplayArgs),
+    /// Shows what would change under another policy.
+    ///
+    /// Asks another policy folder about every route of a log, each on the past that the log
+    /// has. Nothing is executed or written.
+    /// Example: `prospera whatif log.redb --policy stricter/`.
+    Whatif(WhatIfArgs),
     /// Writes every stream of the log to a file of its own, such as
     /// `ssot/intent/routing/SESSION.jsonl`.
     Export {
@@ -81,6 +95,9 @@ enum Command {
     /// Nothing else may have the store open. What is in it stays as it is, whatever happens
     /// meanwhile. For example: `prospera compact log.redb`
     Compact(StoreArg),
+    /// Signs the log, publishes it, verifies what was published.
+    #[command(subcommand)]
+    Log(crate::log::LogCommand),
     /// Checks a Routing Table.
     #[command(subcommand)]
     Table(TableCommand),
@@ -129,6 +146,20 @@ enum PolicyCommand {
     /// Checks every file, and the files against each other.
     Check {
         /// The folder.
+        folder: PathBuf,
+    },
+    /// Lists the policy versions of a log.
+    List {
+        /// The store's file.
+        store: PathBuf,
+    },
+    /// Writes the files of a policy version that a log keeps.
+    Export {
+        /// The store's file.
+        store: PathBuf,
+        /// The version: the beginning of its digest.
+        version: String,
+        /// The folder; it must be empty or not exist.
         folder: PathBuf,
     },
 }
@@ -386,6 +417,60 @@ pub(crate) struct SettleArgs {
 }
 
 #[derive(Debug, Args)]
+pub(crate) struct ReplayArgs {
+    /// The store's file.
+    #[arg(default_value = "prospera.redb")]
+    pub(crate) store: PathBuf,
+    /// The first record that is derived: its place in the log.
+    #[arg(long, value_name = "N")]
+    pub(crate) from: Option<u64>,
+    /// The record before which the replay ends.
+    #[arg(long, value_name = "N")]
+    pub(crate) to: Option<u64>,
+    /// A policy folder for versions of which the log keeps no files; it is taken where its
+    /// digests are those that were pinned.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) policy: Option<PathBuf>,
+    /// The seed that keyed the token mint (`seed` of a scenario): tags are derived, too.
+    #[arg(long)]
+    pub(crate) seed: Option<String>,
+    /// On so many threads; as many as the machine has, where it is not said.
+    #[arg(long, value_name = "N")]
+    pub(crate) threads: Option<NonZeroUsize>,
+    /// Exits with 1 also when anything could not be derived.
+    #[arg(long)]
+    pub(crate) strict: bool,
+    /// How the report is written.
+    #[arg(long, value_enum, default_value = "text")]
+    pub(crate) format: Format,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct WhatIfArgs {
+    /// The store's file.
+    #[arg(default_value = "prospera.redb")]
+    pub(crate) store: PathBuf,
+    /// The policy folder that is asked.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) policy: PathBuf,
+    /// The first record that is asked about: its place in the log.
+    #[arg(long, value_name = "N")]
+    pub(crate) from: Option<u64>,
+    /// The record before which it ends.
+    #[arg(long, value_name = "N")]
+    pub(crate) to: Option<u64>,
+    /// Shows at most so many changes; all are counted.
+    #[arg(long, value_name = "N", default_value_t = 100)]
+    pub(crate) limit: usize,
+    /// On so many threads; as many as the machine has, where it is not said.
+    #[arg(long, value_name = "N")]
+    pub(crate) threads: Option<NonZeroUsize>,
+    /// How it is written.
+    #[arg(long, value_enum, default_value = "text")]
+    pub(crate) format: Format,
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct ScoreArgs {
     /// The store's file.
     pub(crate) store: PathBuf,
@@ -425,12 +510,19 @@ impl Arguments {
             Command::Audience(args) => crate::audience::run(&args, out),
             Command::Approve(args) => crate::approve::run(&args, out),
             Command::Settle(args) => crate::settle::run(&args, out),
+            Command::Replay(args) => crate::replay::run(&args, out),
+            Command::Whatif(args) => crate::whatif::run(&args, out),
+            Command::Policy(PolicyCommand::List { store }) => crate::kept::list(&store, out),
+            Command::Policy(PolicyCommand::Export { store, version, folder }) => {
+                crate::kept::export(&store, &version, &folder, out)
+            }
             Command::Export { store, folder, up_to } => {
                 crate::export::run(&store, &folder, up_to, out)
             }
             Command::Segment(command) => crate::segment::run(&command, out),
             Command::Backup { store, to } => crate::backup::run(&store, &to, out),
             Command::Compact(args) => crate::compact::run(&args.store, out),
+            Command::Log(command) => command.run(out),
             Command::Table(TableCommand::Check { file }) => crate::check::table(&file, out),
             Command::Policy(PolicyCommand::Check { folder }) => crate::check::policy(&folder, out),
             Command::Identity(IdentityCommand::Score(args)) => crate::identity::score(&args, out),

@@ -69,6 +69,7 @@ from! {
     prospera::policy::PolicyError, prospera::files::FileError, prospera::identity::IdentityError,
     prospera::id::NameError, prospera::ssot::store::StoreError,
     prospera::ssot::verify::VerifyError, prospera::encode::DecodeError,
+    prospera::routing::replay::ReplayError,
 }
 
 impl From<prospera::routing::RouterError> for Failure {

@@ -18,15 +18,19 @@ mod failure;
 mod forget;
 mod identity;
 mod init;
+mod kept;
+mod log;
 mod matrix;
 mod out;
 mod records;
+mod replay;
 mod route;
 mod segment;
 mod settle;
 mod show;
 mod store;
 mod verify;
+mod whatif;
 
 fn main() -> ExitCode {
     let arguments = args::Arguments::parse();

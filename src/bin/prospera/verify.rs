@@ -4,6 +4,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use prospera::routing::payloads::verify_payloads;
+use prospera::ssot::redb::RedbStore;
 use prospera::ssot::verify::{VerifyError, verify};
 
 use crate::failure::Failure;
@@ -11,17 +12,21 @@ use crate::out::{Out, progress};
 use crate::store::reader;
 
 pub(crate) fn run(path: &Path, out: &mut Out) -> Result<ExitCode, Failure> {
+    sound(path, &reader(path)?, out)
+}
+
+/// Verifies a store that is open, and says what it found.
+pub(crate) fn sound(path: &Path, store: &RedbStore, out: &mut Out) -> Result<ExitCode, Failure> {
     let place = path.display();
-    let store = reader(path)?;
     let bar = progress(Some(0), "verifying");
-    let result = verify(&store, |step| {
+    let result = verify(store, |step| {
         bar.set_length(step.total);
         bar.set_position(step.verified);
     });
     bar.finish_and_clear();
     match result {
         Ok(report) => {
-            let payloads = match verify_payloads(&store) {
+            let payloads = match verify_payloads(store) {
                 Ok(payloads) => payloads,
                 Err((index, fault)) => {
                     out.line(format!("{place}: NOT sound"))?;

@@ -174,6 +174,13 @@ impl Sealed {
         }
     }
 
+    /// Ends the route behind its durable evidence, for who does not execute it again: its
+    /// evidence, and the room of its record.
+    #[cfg(feature = "std")]
+    pub(in crate::routing) fn put_aside(self) -> (Box<EvidenceBlock>, Vec<u8>) {
+        (self.core.block, self.draft.into_body())
+    }
+
     /// Ends the route unexecuted, because its evidence could not be made durable or
     /// the log moved on meanwhile.
     pub fn abandon(self) -> (Box<EvidenceBlock>, Submission) {

@@ -8,12 +8,13 @@ use alloc::vec::Vec;
 
 use super::mandate::{Moving, authority};
 use super::{ATTEMPTS, Profile, Router, RouterError, read};
-use crate::audience::any::AnyAudience;
+use crate::audience::any::{AnyAudience, Change, Refused};
 use crate::audience::causes::{DowngradeCause, HoldTrigger};
 use crate::audience::evidence::{GovernanceApproval, GovernanceAuthorization, GovernanceReview};
 use crate::audience::state::State;
+use crate::audience::states::{Escalated, Hold, Privileged};
 use crate::audience::table::{Edge, Way, edge};
-use crate::audience::typed::Transition;
+use crate::audience::typed::{Audience, Transition};
 use crate::digest::Digest;
 use crate::encode::Encode;
 use crate::governance::{
@@ -22,6 +23,7 @@ use crate::governance::{
 use crate::id::{LayerId, Name, PrincipalId, SessionId, SubjectId, Subsystem};
 use crate::identity::{IdentityEngine, IdentityInput, PrincipalKind, Session};
 use crate::memory::NewFact;
+use crate::provenance::Label;
 use crate::routing::desk::Desk;
 use crate::routing::engines::Engines;
 use crate::routing::evidence::EvidenceBlock;
@@ -173,20 +175,7 @@ impl<E: Engines, S: Store, C: Clock> Router<E, S, C> {
             return Err(self.not_in(subject, State::Hold)?);
         };
         let decided = self.govern(governor, subject, matter, note)?;
-        let (decision, now) = (&decided.decision, self.clock.now());
-        let approval = GovernanceApproval::mint(
-            subject.clone(),
-            audience.head().digest(),
-            row,
-            decision.decider().clone(),
-            decision.expires_at(),
-            decided.record,
-        );
-        let change = match to {
-            State::Base => audience.release(approval, now).map(Transition::into_change),
-            _ => audience.release_restricted(approval, now).map(Transition::into_change),
-        };
-        self.settle_change(change.map_err(|e| RouterError::Act(e.to_string().into()))?)
+        self.settle_change(released(audience, row, &decided, self.clock.now())?)
     }
 
     /// Governance has reviewed an escalation: the subject moves to HOLD (ASM2-4.9).
@@ -205,19 +194,7 @@ impl<E: Engines, S: Store, C: Clock> Router<E, S, C> {
             return Err(self.not_in(subject, State::Escalated)?);
         };
         let decided = self.govern(governor, subject, matter, note)?;
-        let decision = &decided.decision;
-        let review = GovernanceReview::mint(
-            subject.clone(),
-            audience.head().digest(),
-            row,
-            decision.decider().clone(),
-            decision.expires_at(),
-            decided.record,
-        );
-        let reviewed = audience.review(review, self.clock.now());
-        self.settle_change(
-            reviewed.map_err(|e| RouterError::Act(e.to_string().into()))?.into_change(),
-        )
+        self.settle_change(reviewed(audience, row, &decided, self.clock.now())?)
     }
 
     /// Governance authorizes that a subject leaves PRIVILEGED for a downgrade cause
@@ -238,19 +215,7 @@ impl<E: Engines, S: Store, C: Clock> Router<E, S, C> {
             return Err(self.not_in(subject, State::Privileged)?);
         };
         let decided = self.govern(governor, subject, matter, note)?;
-        let decision = &decided.decision;
-        let authorization = GovernanceAuthorization::mint(
-            subject.clone(),
-            audience.head().digest(),
-            row,
-            decision.decider().clone(),
-            decision.expires_at(),
-            decided.record,
-        );
-        let lowered = audience.downgrade_governed(cause, authorization, self.clock.now());
-        self.settle_change(
-            lowered.map_err(|e| RouterError::Act(e.to_string().into()))?.into_change(),
-        )
+        self.settle_change(lowered(audience, row, cause, &decided, self.clock.now())?)
     }
 
     /// Asks for a transition by name. What the table does not have is refused: the
@@ -290,28 +255,33 @@ impl<E: Engines, S: Store, C: Clock> Router<E, S, C> {
                 Ok(row)
             }
             Err(refused) => {
-                let kernel = self.engines.governance().kernel(&KernelInput {
-                    state: refused.state(),
-                    flags: if to == State::Privileged {
-                        SafetyFlags::PRIVILEGED
-                    } else {
-                        SafetyFlags::NONE
-                    },
-                    tier: if to == State::Privileged {
-                        CapabilityTier::Privileged
-                    } else {
-                        CapabilityTier::Observe
-                    },
-                    authority: authority(&desk.session),
-                    risk: crate::risk::Risk::ZERO,
-                    label: live.short_term.context(),
-                    lineage_intact: true,
-                });
                 let words = refused.to_string();
-                let state = self.settle_change(refused.checked(&kernel))?;
+                let context = live.short_term.context();
+                let state = self.refuse(&desk.session, context, refused, to)?;
                 Err(RouterError::Refused { refusal: words.into(), state })
             }
         }
+    }
+
+    /// The constitutional check that a refusal sets off, and the record of both (D-3).
+    pub(super) fn refuse(
+        &self,
+        session: &Session,
+        context: &Label,
+        refused: Refused,
+        to: State,
+    ) -> Result<State, RouterError> {
+        let privileged = to == State::Privileged;
+        let kernel = self.engines.governance().kernel(&KernelInput {
+            state: refused.state(),
+            flags: if privileged { SafetyFlags::PRIVILEGED } else { SafetyFlags::NONE },
+            tier: if privileged { CapabilityTier::Privileged } else { CapabilityTier::Observe },
+            authority: authority(session),
+            risk: crate::risk::Risk::ZERO,
+            label: context,
+            lineage_intact: true,
+        });
+        self.settle_change(refused.checked(&kernel))
     }
 
     /// A subject's audience, by verified replay from its last snapshot on.
@@ -475,7 +445,7 @@ impl<E: Engines, S: Store, C: Clock> Router<E, S, C> {
     }
 
     /// Commits a change of an audience and gives the state it led to.
-    fn settle_change(&self, change: crate::audience::any::Change) -> Result<State, RouterError> {
+    pub(super) fn settle_change(&self, change: Change) -> Result<State, RouterError> {
         let moving = Moving::Changes(change);
         let mut batch = Batch::new(self.clock.now());
         let drafts = moving.drafts(Subsystem::Governance);
@@ -494,7 +464,71 @@ impl<E: Engines, S: Store, C: Clock> Router<E, S, C> {
     }
 }
 
-fn row(from: State, to: State) -> Result<&'static Edge, RouterError> {
+/// What a decision of Governance does to an audience in HOLD.
+pub(super) fn released(
+    audience: Audience<Hold>,
+    row: &'static Edge,
+    decided: &Decided,
+    now: Timestamp,
+) -> Result<Change, RouterError> {
+    let decision = &decided.decision;
+    let approval = GovernanceApproval::mint(
+        audience.subject().clone(),
+        audience.head().digest(),
+        row,
+        decision.decider().clone(),
+        decision.expires_at(),
+        decided.record,
+    );
+    let change = match row.to {
+        State::Base => audience.release(approval, now).map(Transition::into_change),
+        _ => audience.release_restricted(approval, now).map(Transition::into_change),
+    };
+    change.map_err(|error| RouterError::Act(error.to_string().into()))
+}
+
+/// What a review does to an audience in ESCALATED.
+pub(super) fn reviewed(
+    audience: Audience<Escalated>,
+    row: &'static Edge,
+    decided: &Decided,
+    now: Timestamp,
+) -> Result<Change, RouterError> {
+    let decision = &decided.decision;
+    let review = GovernanceReview::mint(
+        audience.subject().clone(),
+        audience.head().digest(),
+        row,
+        decision.decider().clone(),
+        decision.expires_at(),
+        decided.record,
+    );
+    let reviewed = audience.review(review, now).map(Transition::into_change);
+    reviewed.map_err(|error| RouterError::Act(error.to_string().into()))
+}
+
+/// What an authorization does to an audience in PRIVILEGED.
+pub(super) fn lowered(
+    audience: Audience<Privileged>,
+    row: &'static Edge,
+    cause: DowngradeCause,
+    decided: &Decided,
+    now: Timestamp,
+) -> Result<Change, RouterError> {
+    let decision = &decided.decision;
+    let authorization = GovernanceAuthorization::mint(
+        audience.subject().clone(),
+        audience.head().digest(),
+        row,
+        decision.decider().clone(),
+        decision.expires_at(),
+        decided.record,
+    );
+    let lowered = audience.downgrade_governed(cause, authorization, now);
+    lowered.map(Transition::into_change).map_err(|error| RouterError::Act(error.to_string().into()))
+}
+
+pub(super) fn row(from: State, to: State) -> Result<&'static Edge, RouterError> {
     edge(from, to)
         .ok_or_else(|| RouterError::Act(alloc::format!("{from} → {to} is not an edge").into()))
 }

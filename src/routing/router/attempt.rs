@@ -41,6 +41,19 @@ pub(super) enum Attempt {
     MovedAhead(Submission),
 }
 
+/// What came of an attempt up to its evidence.
+#[expect(clippy::large_enum_variant, reason = "a submission moves on without an allocation")]
+pub(super) enum Recorded {
+    /// It ended before its effect.
+    Ended(Routed),
+    /// Its evidence is durable, its effect is due.
+    Due { sealed: Sealed, receipt: Receipt, moved: Option<(State, State)> },
+    /// The log moved on before anything was recorded: try again.
+    Moved(Submission),
+    /// As [`Recorded::Moved`], and what is live is ahead of the log.
+    MovedAhead(Submission),
+}
+
 /// How far a submission got, and what the audience must do about it.
 pub(super) struct Walked {
     pub(super) result: Result<Sealed, Stop>,
@@ -178,6 +191,26 @@ impl<E: Engines, S: Store, C: Clock> Router<E, S, C> {
         live: &mut Live<Profile<E>>,
         submission: Submission,
     ) -> Result<Attempt, RouterError> {
+        match self.record(session, streams, pads, live, submission)? {
+            Recorded::Ended(routed) => Ok(Attempt::Done(routed)),
+            Recorded::Due { sealed, receipt, moved } => {
+                self.effect(live, streams, pads, sealed, &receipt, moved)
+            }
+            Recorded::Moved(submission) => Ok(Attempt::Moved(submission)),
+            Recorded::MovedAhead(submission) => Ok(Attempt::MovedAhead(submission)),
+        }
+    }
+
+    /// One attempt up to the evidence, and no further. A route that ended is in `live`.
+    #[inline]
+    pub(super) fn record(
+        &self,
+        session: &Session,
+        streams: &Streams,
+        pads: &mut Pads,
+        live: &mut Live<Profile<E>>,
+        submission: Submission,
+    ) -> Result<Recorded, RouterError> {
         live.torn = pads.is_torn();
         let room = core::mem::take(&mut pads.block);
         let Walked { result, mandate, now } = self.walk(session, live, submission, room);
@@ -231,10 +264,10 @@ impl<E: Engines, S: Store, C: Clock> Router<E, S, C> {
                         self.contested(pads, &refused, submission.intent())?;
                         self.check_policy()?;
                         if due {
-                            return Ok(Attempt::MovedAhead(submission));
+                            return Ok(Recorded::MovedAhead(submission));
                         }
                         moving.give_back(live);
-                        return Ok(Attempt::Moved(submission));
+                        return Ok(Recorded::Moved(submission));
                     }
                     Err(error) => {
                         pads.contested = contested;
@@ -247,7 +280,7 @@ impl<E: Engines, S: Store, C: Clock> Router<E, S, C> {
                     live.own(self.engines.modeling(), &block, None);
                 }
                 live.routing = receipt.head(&streams.routing).unwrap_or(live.routing);
-                Ok(Attempt::Done(routed(block, &receipt, follow_up, moved)))
+                Ok(Recorded::Ended(routed(block, &receipt, follow_up, moved)))
             }
             Ok(sealed) => {
                 keep(batch, sealed.submission());
@@ -271,13 +304,13 @@ impl<E: Engines, S: Store, C: Clock> Router<E, S, C> {
                         self.contested(pads, &refused, sealed.submission().intent())?;
                         self.check_policy()?;
                         moving.give_back(live);
-                        return Ok(Attempt::Moved(sealed.abandon().1));
+                        return Ok(Recorded::Moved(sealed.abandon().1));
                     }
                 };
                 live.key_is_new = false;
                 let moved = Self::arrived(live, moving, &receipt, before)?;
                 live.routing = receipt.head(&streams.routing).unwrap_or(live.routing);
-                self.effect(live, streams, pads, sealed, &receipt, moved)
+                Ok(Recorded::Due { sealed, receipt, moved })
             }
         }
     }
@@ -426,7 +459,7 @@ fn routed(
 }
 
 /// Room worth keeping from one route to the next.
-fn reusable(room: Vec<u8>) -> Vec<u8> {
+pub(super) fn reusable(room: Vec<u8>) -> Vec<u8> {
     const MOST: usize = 64 << 10;
     if room.capacity() <= MOST { room } else { Vec::new() }
 }

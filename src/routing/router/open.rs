@@ -1,7 +1,7 @@
 //! Opening a session: verified replay, and the advances that its audience has earned.
 
 use alloc::boxed::Box;
-use alloc::collections::BTreeMap;
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 
 use super::history::{Earlier, Walk, Walked, each_earlier};
@@ -52,24 +52,10 @@ impl<E: Engines, S: Store, C: Clock> Router<E, S, C> {
         if store.head(&streams.session)? != Head::EMPTY {
             return Err(RouterError::SessionExists { session: session.id().clone() });
         }
-        let opening = session.opening();
-        let linked = Draft::new(
-            streams.subject.clone(),
-            RecordKind::SessionOpened,
-            Subsystem::Identity,
-            opening.body().to_vec(),
-        );
         for attempt in 1.. {
             // Scored against exactly the sessions that the commit expects.
             let (sessions, scored) = self.scored(&session, &streams)?;
-            let mut batch = Batch::new(self.clock.now())
-                .expect(streams.session.clone(), Head::EMPTY)
-                .expect(streams.subject.clone(), sessions)
-                .append(opening.clone())
-                .append(linked.clone());
-            if let Some(scored) = scored {
-                batch.push_draft(scored);
-            }
+            let batch = opening(&session, &streams, sessions, scored, self.clock.now());
             match self.ledger.commit(batch) {
                 Ok(_opened) => break,
                 // Another session of the subject was opened meanwhile; or this one was.
@@ -146,6 +132,7 @@ impl<E: Engines, S: Store, C: Clock> Router<E, S, C> {
             (live.audience, live.since) = self.restored(session.subject())?;
         }
         let own = if snapshots { self.own_snapshot(&streams)? } else { None };
+        let mut used = BTreeSet::new();
         if let Some((saved, head)) = own {
             // Both streams were written in one commit; this one is short.
             let first = replay(store, &streams.session)?.next().transpose()?;
@@ -160,9 +147,11 @@ impl<E: Engines, S: Store, C: Clock> Router<E, S, C> {
             live.routing = head;
         } else {
             let (earlier, opened_at) = self.earlier(session, &streams)?;
-            self.load_earlier(&earlier, opened_at, snapshots, &mut live)?;
+            used = self.load_earlier(&earlier, opened_at, snapshots, &mut live)?;
         }
         self.catch_up(&streams, &mut live)?;
+        // What an earlier session's route has used is used up, whenever it is read.
+        live.decisions.retain(|(record, _)| !used.contains(record));
         live.doubt = self.doubt(&streams)?;
         self.load_key(session, &mut live)?;
         Ok(live)
@@ -283,16 +272,17 @@ impl<E: Engines, S: Store, C: Clock> Router<E, S, C> {
     }
 
     /// The routes of the subject's earlier sessions as of this session's opening: what a
-    /// replay of the log can know, too.
+    /// replay of the log can know, too. Gives the decisions that they have used.
     pub(super) fn load_earlier(
         &self,
         earlier: &[Earlier],
         opened_at: u64,
         snapshots: bool,
         live: &mut Live<Profile<E>>,
-    ) -> Result<(), RouterError> {
+    ) -> Result<BTreeSet<Digest>, RouterError> {
         let (store, modeling) = (self.store(), self.engines.modeling());
         let live = core::cell::RefCell::new(live);
+        let mut used = BTreeSet::new();
         each_earlier(
             store,
             modeling,
@@ -301,9 +291,11 @@ impl<E: Engines, S: Store, C: Clock> Router<E, S, C> {
             snapshots,
             |saved| saved.into_live(&mut live.borrow_mut(), false),
             |route| {
+                used.extend(route.block.approval.iter().chain(&route.block.backtrack));
                 live.borrow_mut().absorb(modeling, &route.block, route.outcome.as_ref(), false);
             },
-        )
+        )?;
+        Ok(used)
     }
 
     /// Reads what the streams have behind what is live: nothing before is read again.
@@ -363,7 +355,11 @@ impl<E: Engines, S: Store, C: Clock> Router<E, S, C> {
     /// One move of an audience that nothing is asked of: an advance the four verdicts
     /// clear, or a restriction they demand. Says whether it may be asked again.
     #[expect(clippy::too_many_lines, reason = "one arm for each advance of the table")]
-    fn advance(&self, session: &Session, live: &mut Live<Profile<E>>) -> Result<bool, RouterError> {
+    pub(super) fn advance(
+        &self,
+        session: &Session,
+        live: &mut Live<Profile<E>>,
+    ) -> Result<bool, RouterError> {
         let now = self.clock.now();
         let from = live.audience.state();
         let posture = PostureInput {
@@ -483,6 +479,32 @@ impl<E: Engines, S: Store, C: Clock> Router<E, S, C> {
         }
         Ok(again)
     }
+}
+
+/// The commit that opens a session: on its own stream and on its subject's.
+pub(super) fn opening(
+    session: &Session,
+    streams: &Streams,
+    after: Head,
+    scored: Option<Draft>,
+    now: crate::time::Timestamp,
+) -> Batch {
+    let opening = session.opening();
+    let linked = Draft::new(
+        streams.subject.clone(),
+        RecordKind::SessionOpened,
+        Subsystem::Identity,
+        opening.body().to_vec(),
+    );
+    let mut batch = Batch::new(now)
+        .expect(streams.session.clone(), Head::EMPTY)
+        .expect(streams.subject.clone(), after)
+        .append(opening)
+        .append(linked);
+    if let Some(scored) = scored {
+        batch.push_draft(scored);
+    }
+    batch
 }
 
 impl<P> Live<P> {

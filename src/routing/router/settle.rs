@@ -42,10 +42,8 @@ impl<E: Engines, S: Store, C: Clock> Router<E, S, C> {
             }
             None => Reconciled::NotHappened,
         };
-        let secret = match block.salted {
-            false => None,
-            true => Some(payloads::intent_salt(self.store(), &block)?),
-        };
+        let secret =
+            if block.salted { Some(payloads::intent_salt(self.store(), &block)?) } else { None };
         let (mut outcome, output) = outcome(evidence, answer, secret.as_ref());
         outcome.salted = block.salted;
         self.record_outcome(&mut live, &desk.streams, &mut desk.pads, &block, &outcome, output)?;

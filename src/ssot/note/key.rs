@@ -240,7 +240,7 @@ impl Verifier {
         Some(SignedAt((seconds > 0).then(|| Timestamp::from_secs(seconds))))
     }
 
-    fn check(&self, message: &[u8], bytes: &[u8]) -> Option<()> {
+    pub(super) fn check(&self, message: &[u8], bytes: &[u8]) -> Option<()> {
         match &self.key {
             Key::Ed25519(key) => {
                 let signature = ed25519_dalek::Signature::from_slice(bytes).ok()?;

@@ -164,6 +164,19 @@ mod ml_dsa {
         assert_eq!(cosigner.sign("no checkpoint\n", NOW), Err(SignError::NoCheckpoint));
     }
 
+    /// What another implementation signed: see `tests/vectors/notes/README.md`.
+    #[test]
+    fn a_checkpoint_of_another_implementation_verifies() {
+        let key = include_str!("../../../tests/vectors/notes/mldsa-log.vkey");
+        let text = include_str!("../../../tests/vectors/notes/mldsa-log.note");
+        let key: Verifier = key.trim().parse().unwrap();
+        let note: Note = text.parse().unwrap();
+        let verified = note.verify(&[key.clone()]).unwrap();
+        assert_eq!(verified[0].time(), None, "it does not say when");
+        let other: Note = text.replacen("\n1\n", "\n2\n", 1).parse().unwrap();
+        assert!(other.verify(&[key]).is_err());
+    }
+
     /// The structure of `tlog-cosignature`, written by hand.
     #[test]
     fn the_message_is_the_structure_of_the_specification() {
@@ -291,4 +304,41 @@ fn every_bit_of_a_signed_note_matters() {
             Note::parse(&bytes).and_then(|note| note.verify(core::slice::from_ref(&key)));
         assert!(verified.is_err(), "bit {bit}: {}", bytes.escape_ascii());
     }
+}
+
+/// The edge cases of Ed25519 (C2SP CCTV). The file says of each signature what is unusual
+/// about it and leaves it to the implementation which of these to take; the equation
+/// without cofactor holds for those without `low_order_residue`. Strict means: none but
+/// those whose key or commitment merely has a part of low order, which nobody but the
+/// key's owner can make.
+#[test]
+fn ed25519_is_strict() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let found = ["../shared/data/tlog/c2sp", "../../shared/data/tlog/c2sp"]
+        .map(|path| root.join(path).join("ed25519vectors.json"));
+    let Some(path) = found.iter().find(|path| path.is_file()) else {
+        std::println!("skipped: no vectors at ../shared/data/tlog/c2sp/ed25519vectors.json");
+        return;
+    };
+    let vectors: serde_json::Value = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
+    let bytes = |value: &serde_json::Value| -> Vec<u8> {
+        let digits = value.as_str().unwrap().as_bytes().chunks(2);
+        digits
+            .map(|two| u8::from_str_radix(core::str::from_utf8(two).unwrap(), 16).unwrap())
+            .collect()
+    };
+    let (mut taken, mut refused) = (0, 0);
+    for vector in vectors.as_array().unwrap() {
+        let flags: Vec<&str> =
+            vector["flags"].as_array().into_iter().flatten().map(|f| f.as_str().unwrap()).collect();
+        let usual =
+            |flag: &&str| matches!(*flag, "low_order_component_A" | "low_order_component_R");
+        let expected = flags.iter().all(usual);
+        let key = Verifier::new("a".parse().unwrap(), Algorithm::Ed25519, &bytes(&vector["key"]));
+        let message = vector["msg"].as_str().unwrap().as_bytes();
+        let good = key.is_ok_and(|key| key.check(message, &bytes(&vector["sig"])).is_some());
+        assert_eq!(good, expected, "{}: {flags:?}", vector["number"]);
+        *(if good { &mut taken } else { &mut refused }) += 1;
+    }
+    assert_eq!((taken, refused), (43, 871));
 }

@@ -43,13 +43,11 @@ impl Holder {
         let path = path_of(store);
         let part = unique(&path);
         let locked = write(&part).and_then(|file| fs::rename(&part, &path).map(|()| file));
-        match locked {
-            Ok(file) => Some(Self { path, _locked: file }),
-            Err(_) => {
-                let _none = fs::remove_file(&part);
-                None
-            }
+        if let Ok(file) = locked {
+            return Some(Self { path, _locked: file });
         }
+        let _none = fs::remove_file(&part);
+        None
     }
 }
 
@@ -121,9 +119,11 @@ fn listed(store: &Path) -> Option<String> {
     let (process, reads) = locks.lines().find_map(|line| owner(line, &place))?;
     let name = fs::read_to_string(format!("/proc/{process}/comm")).unwrap_or_default();
     let (name, what) = (plain(&name), if reads { "a reader" } else { "a writer" });
-    Some(match name.is_empty() {
-        true => format!("{what}, process {process}"),
-        false => format!("{what}, `{name}`, process {process}"),
+    let process = format!("process {process}");
+    Some(if name.is_empty() {
+        format!("{what}, {process}")
+    } else {
+        format!("{what}, `{name}`, {process}")
     })
 }
 

@@ -141,7 +141,7 @@ impl Publisher {
         let folder = folder.into();
         fs::create_dir_all(&folder).map_err(|error| backend(WHAT, error))?;
         continues(&store, &folder)?;
-        for part in named(&folder, |name| name.ends_with(".part"))? {
+        for part in named(&folder, |name| name.strip_suffix(".part").is_some())? {
             // Cut off when the process before this one ended.
             let _gone_already = fs::remove_file(part);
         }

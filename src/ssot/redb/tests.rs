@@ -1,6 +1,8 @@
 //! The store on media that fail: flushes that return an error, and power that goes
 //! out between a write and its flush.
 
+mod power;
+
 use std::collections::BTreeSet;
 use std::io;
 use std::sync::{Barrier, Mutex};

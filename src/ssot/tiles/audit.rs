@@ -196,14 +196,12 @@ fn leaves<'a>(
             computed = Some(walked.root);
         }
     }
-    Err(match computed {
-        Some(computed) => Finding::NotSigned { size, signed, computed }.into(),
-        // Either the bundles are those of a shorter log, or one of them is shorter.
-        None => {
-            let found = found.max(folder.available().min(size.saturating_sub(1)));
-            Finding::Truncated { found, signed: size }.into()
-        }
-    })
+    if let Some(computed) = computed {
+        return Err(Finding::NotSigned { size, signed, computed }.into());
+    }
+    // Either the bundles are those of a shorter log, or one of them is shorter.
+    let found = found.max(folder.available().min(size.saturating_sub(1)));
+    Err(Finding::Truncated { found, signed: size }.into())
 }
 
 struct Audit<'a> {
@@ -316,7 +314,7 @@ impl Audit<'_> {
             }
         }
         if records.next(&mut bytes)? != Found::End {
-            return Err(self.case().name(end, Some(&bytes))?.into());
+            return Err(self.case().name_more(end, &bytes)?.into());
         }
         Ok(())
     }

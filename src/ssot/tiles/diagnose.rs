@@ -36,9 +36,8 @@ impl Case<'_> {
             return Ok(Finding::Truncated { found: index, signed: self.size });
         };
         let digest = Domain::Record.hash(bytes);
-        if let Some(own) = RecordView::of(bytes).map(|view| view.index)
+        if let Some(own) = self.place_of(bytes, &digest)?
             && own != index
-            && self.is(own, &digest)?
         {
             return Ok(if own < index {
                 Finding::Repeated { index, of: own }
@@ -48,10 +47,28 @@ impl Case<'_> {
                 Finding::Dropped { index, found: own }
             });
         }
-        if index >= self.size || self.stands(next, index)? {
+        if self.stands(next, index)? {
             return Ok(Finding::Inserted { index, found: digest });
         }
         Ok(Finding::Altered { index, found: digest })
+    }
+
+    /// What happened where a bundle has these bytes behind its last record, whose place
+    /// is the one before `index`.
+    pub(super) fn name_more(&self, index: u64, bytes: &[u8]) -> Result<Finding, TilesError> {
+        let found = Domain::Record.hash(bytes);
+        Ok(match self.place_of(bytes, &found)? {
+            Some(of) => Finding::Repeated { index, of },
+            None => Finding::Inserted { index, found },
+        })
+    }
+
+    /// The place that the bytes name, where they are genuine.
+    fn place_of(&self, bytes: &[u8], digest: &Digest) -> Result<Option<u64>, TilesError> {
+        match RecordView::of(bytes).map(|view| view.index) {
+            Some(own) if self.is(own, digest)? => Ok(Some(own)),
+            _ => Ok(None),
+        }
     }
 
     /// Whether the record signed for at `index` has this digest.

@@ -42,7 +42,7 @@ impl Folder {
     /// # Errors
     /// [`TilesError::File`].
     pub fn checkpoint(&self) -> Result<Option<Vec<u8>>, TilesError> {
-        self.bytes(&self.place.join("checkpoint"), NOTE_BYTES)
+        bytes(&self.place.join("checkpoint"), NOTE_BYTES)
     }
 
     /// The tree over the first `size` records, for proofs.
@@ -174,17 +174,17 @@ impl Folder {
         width: usize,
     ) -> Result<Option<Vec<u8>>, TilesError> {
         let place = self.at(Kind::Level(level), n, width);
-        self.bytes(&place, DIGEST_LEN.saturating_mul(width).saturating_add(1))
+        bytes(&place, DIGEST_LEN.saturating_mul(width).saturating_add(1))
     }
+}
 
-    /// A whole file, of which no more than `most` bytes are read.
-    fn bytes(&self, place: &Path, most: usize) -> Result<Option<Vec<u8>>, TilesError> {
-        let Some(file) = open(place)? else { return Ok(None) };
-        let mut bytes = Vec::new();
-        let most = (most as u64).saturating_add(1);
-        file.take(most).read_to_end(&mut bytes).map_err(TilesError::file(place))?;
-        Ok(Some(bytes))
-    }
+/// A whole file, of which no more than `most` bytes are read.
+fn bytes(place: &Path, most: usize) -> Result<Option<Vec<u8>>, TilesError> {
+    let Some(file) = open(place)? else { return Ok(None) };
+    let mut bytes = Vec::new();
+    let most = (most as u64).saturating_add(1);
+    file.take(most).read_to_end(&mut bytes).map_err(TilesError::file(place))?;
+    Ok(Some(bytes))
 }
 
 fn open(place: &Path) -> Result<Option<File>, TilesError> {
@@ -233,13 +233,11 @@ impl Nodes for PublishedTree<'_> {
         let width = width_at(n, total);
         let hashes = self.folder.tile(tile, n, width)?.unwrap_or_default();
         let (at, count) = (usize::try_from(at).unwrap_or(usize::MAX), 1_usize << inner);
-        match hashes.get(at..at.saturating_add(count)) {
-            Some(hashes) => Ok(root_of(hashes)),
-            None => {
-                let path = Folder::path(Kind::Level(tile), n, width);
-                Err(crate::ssot::checkpoint::Finding::Tile { path }.into())
-            }
+        if let Some(hashes) = hashes.get(at..at.saturating_add(count)) {
+            return Ok(root_of(hashes));
         }
+        let path = Folder::path(Kind::Level(tile), n, width);
+        Err(crate::ssot::checkpoint::Finding::Tile { path }.into())
     }
 }
 

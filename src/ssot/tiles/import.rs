@@ -1,6 +1,6 @@
 //! A store made of a published log.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::audit::{Audited, verify};
@@ -144,9 +144,9 @@ impl<S: Store + ?Sized> Writer<'_, S> {
         let Waiting { records, payloads, .. } = core::mem::take(&mut self.waiting);
         let Some(first) = records.first() else { return Ok(()) };
         let mut batch = Batch::new(first.timestamp());
-        let mut expected: BTreeMap<&StreamId, ()> = BTreeMap::new();
+        let mut expected: BTreeSet<&StreamId> = BTreeSet::new();
         for record in &records {
-            if expected.insert(record.stream(), ()).is_none() {
+            if expected.insert(record.stream()) {
                 batch.push_expected(record.stream().clone(), self.store.head(record.stream())?);
             }
             let stream = record.stream().clone();

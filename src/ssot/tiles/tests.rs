@@ -329,6 +329,20 @@ fn what_was_moved_is_found_across_bundles() {
             "{found}"
         );
     }
+    // One more at the end of a bundle, while those behind it stand as they did.
+    with(&all).unwrap();
+    let first = place.path().join("records/000");
+    let whole = fs::read(&first).unwrap();
+    for (record, expected) in [
+        (&foreign, Finding::Inserted { index: 256, found: digest }),
+        (&all[3], repeated(256, 3)),
+        (&all[256], repeated(256, 256)),
+    ] {
+        let length = u32::try_from(record.len()).unwrap().to_be_bytes();
+        fs::write(&first, [&whole, &length[..], record].concat()).unwrap();
+        let found = check(place.path(), None).unwrap_err();
+        assert_eq!(*found.finding().unwrap(), expected);
+    }
     let cut = |found| Finding::Truncated { found, signed: 700 };
     assert_eq!(changed(&|r| r.truncate(699)), cut(699));
     assert_eq!(changed(&|r| r.truncate(300)), cut(300));

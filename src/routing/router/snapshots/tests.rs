@@ -108,6 +108,31 @@ fn long() -> (World, WorldDesk) {
     (world, desk)
 }
 
+/// A snapshot covers what its session knew. Where another session went on meanwhile, the
+/// order in which things happened is not in it: the log is read.
+#[test]
+fn a_snapshot_that_missed_another_sessions_routes_is_no_beginning() {
+    for meanwhile in [false, true] {
+        let world = Setup::sample().unwrap().build().unwrap();
+        let mut first = world.open(SUBJECT, "s-0").unwrap();
+        act(&world, &mut first, 3, 0);
+        let mut second = world.open(SUBJECT, "s-1").unwrap();
+        for number in 0..300 {
+            act(&world, &mut second, 0, number);
+            if meanwhile && number == 40 {
+                act(&world, &mut first, 4, 1);
+                act(&world, &mut first, 3, 2);
+            }
+        }
+        act(&world, &mut first, 4, 1);
+        let mut next = world.open(SUBJECT, "s-2").unwrap();
+        agree(&world, &mut next).unwrap();
+        agree(&world, &mut second).unwrap();
+        let report = world.router.check_snapshots().unwrap();
+        assert!(report.sound > 0, "{report:?}");
+    }
+}
+
 /// The log again with one record's body changed, every later link made anew.
 fn rewritten(store: &MemoryStore, change: impl Fn(&Record) -> Option<Vec<u8>>) -> MemoryStore {
     let copy = MemoryStore::new();

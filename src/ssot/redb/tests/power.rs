@@ -14,7 +14,7 @@
 //! `PROSPERA_IMAGES` sets the number of images of each campaign, `PROSPERA_SEED` the seed:
 //!
 //! ```text
-//! PROSPERA_IMAGES=20000 cargo test --release --features redb --lib redb::power -- --nocapture
+//! PROSPERA_IMAGES=20000 cargo test --release --features redb --lib redb::tests::power -- --nocapture
 //! ```
 
 use std::io;
@@ -22,11 +22,11 @@ use std::sync::{Mutex, MutexGuard};
 
 use redb::StorageBackend;
 
-use super::journal::Place;
-use super::*;
 use crate::digest::Domain;
 use crate::id::Subsystem;
 use crate::ssot::record::{Draft, Record, RecordKind, StreamKind};
+use crate::ssot::redb::journal::Place;
+use crate::ssot::redb::*;
 use crate::ssot::verify::verify;
 use crate::time::Timestamp;
 
@@ -306,7 +306,7 @@ impl Known {
 fn work(tape: &Tape, store: &RedbStore, known: &mut Known, batches: u64, random: &mut u64) {
     let mut done = 0;
     while done < batches {
-        let group: Vec<Batch> = (0..1 + next(random) % 3)
+        let group: Vec<Batch> = (0..=next(random) % 3)
             .map(|number| {
                 // Different streams, so that none of them is in conflict with another.
                 let count = 1 + next(random) % 3;
@@ -403,8 +403,7 @@ fn reopened(
 fn fresh() -> Image {
     let tape = Tape::new(Image::default(), Lie::None);
     drop(tape.open(&Options::new()).unwrap());
-    let image = tape.inner().now.clone();
-    image
+    tape.inner().now.clone()
 }
 
 /// A service's life: three times opened, used, and closed.
@@ -422,7 +421,7 @@ fn life(lie: Lie, random: &mut u64) -> (Tape, Known) {
 
 #[test]
 fn power_loss_while_a_store_is_used() {
-    let (images, mut random) = (setting("PROSPERA_IMAGES", 600), seed());
+    let (images, mut random) = (setting("PROSPERA_IMAGES", 400), seed());
     let (mut done, mut lives) = (0, 0);
     while done < images {
         let (tape, known) = life(Lie::None, &mut random);
@@ -468,12 +467,12 @@ fn compacted(tape: &Tape) -> Result<(), StoreError> {
     let segment = move |which: usize| -> Box<dyn StorageBackend> {
         Box::new(tape.medium(which.saturating_add(1)))
     };
-    super::compact::compact(shared, Place::On(Media(Box::new(segment))))
+    crate::ssot::redb::compact::compact(shared, Place::On(Media(Box::new(segment))))
 }
 
 #[test]
 fn power_loss_while_a_store_is_compacted() {
-    let (images, mut random) = (setting("PROSPERA_IMAGES", 300), seed());
+    let (images, mut random) = (setting("PROSPERA_IMAGES", 200), seed());
     let (image, known) = loose(&mut random);
     let before = image[TABLES].len();
     let tape = Tape::new(image, Lie::None);
@@ -503,10 +502,10 @@ fn power_loss_while_a_backup_is_made() {
         let store = source.open(&Options::new().journal_bytes(40_000)).unwrap();
         work(&source, &store, &mut known, 60, &mut random);
         let tape = Tape::new(Image::default(), lie);
-        let builder = super::backup::builder();
+        let builder = crate::ssot::redb::backup::builder();
         let copy = builder.create_with_backend(tape.medium(TABLES)).unwrap();
         store.moment().unwrap().copy_into(&copy, &mut |_| {}).unwrap();
-        super::backup::close(copy, "copy").unwrap();
+        crate::ssot::redb::backup::close(copy, "copy").unwrap();
         let inner = tape.inner();
         let end = inner.ops.len();
         let opened = |place: usize, random: &mut u64| {
@@ -545,7 +544,8 @@ fn power_loss_while_a_backup_is_made() {
 fn old(name: &str) -> Vec<u8> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/stores").join(name);
     let packed = std::fs::read(path).unwrap();
-    let number = |bytes: &[u8]| u64::from_le_bytes(bytes.try_into().unwrap()) as usize;
+    let number =
+        |bytes: &[u8]| usize::try_from(u64::from_le_bytes(bytes.try_into().unwrap())).unwrap();
     let mut whole = vec![0; number(&packed[..8]).next_multiple_of(SECTOR)];
     for sector in packed[8..].chunks(8 + SECTOR) {
         let at = number(&sector[..8]);
@@ -559,7 +559,7 @@ fn old(name: &str) -> Vec<u8> {
 /// one's, what its own journal has included.
 #[test]
 fn power_loss_while_an_older_format_is_taken_up() {
-    let (images, mut random) = (setting("PROSPERA_IMAGES", 150), seed());
+    let (images, mut random) = (setting("PROSPERA_IMAGES", 100), seed());
     let left = [old("v2-left"), old("v2-left.journal-0"), old("v2-left.journal-1")];
     let alone = |name: &str| [old(name), Vec::new(), Vec::new()];
     for (image, records) in [(alone("v1-closed"), 36), (alone("v2-closed"), 36), (left, 30)] {
