@@ -19,7 +19,7 @@ const MAGIC: &str = "prospera integrity matrix";
 /// The version of the form.
 const VERSION: u8 = 1;
 /// The fewest bytes that a row takes.
-const ROW_BYTES: usize = 1 + 4 + 40 + 8 + CHECKS + 9;
+const ROW_LEAST: usize = 1 + 4 + 40 + 8 + CHECKS + 9;
 
 /// One stream: a row of the matrix.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -409,7 +409,7 @@ impl Decode for Matrix {
             faults: input.list()?,
             further: input.u64()?,
         };
-        let count = input.count(ROW_BYTES)?;
+        let count = input.count(ROW_LEAST)?;
         let mut rows: Vec<Row> = Vec::new();
         for _ in 0..count {
             let row: Row = input.value()?;

@@ -38,7 +38,7 @@ use crate::ssot::record::Head;
 const MAGIC: &str = "prospera integrity state";
 const VERSION: u8 = 1;
 /// The fewest bytes that a stream takes: id, head, cells, two marks, memo.
-const STREAM_BYTES: usize = 5 + 40 + CHECKS + 2 + 4;
+const STREAM_LEAST: usize = 5 + 40 + CHECKS + 2 + 4;
 
 /// Why a saved state cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -145,7 +145,7 @@ impl<X: Examiner> Inspector<X> {
 }
 
 fn tracks<M: Decode>(input: &mut Reader<'_>) -> Result<Tracks<M>, DecodeError> {
-    let count = input.count(STREAM_BYTES)?;
+    let count = input.count(STREAM_LEAST)?;
     let mut tracks = Tracks::default();
     for _ in 0..count {
         let stream = input.value()?;
