@@ -61,7 +61,8 @@
 //!
 //! **Policy.** Evidence names the pins in force at that place of the log. Clearances,
 //! blocks and constitutional checks name the parts of that set; decisions and openings,
-//! which do not wait for the policy stream, those of a set that was ever in force.
+//! which do not wait for the policy stream, those of a set that was ever in force. The files
+//! that a pin names are kept, and are those it names.
 //!
 //! Scores of a session against earlier ones, and conflicts that were detected, are held
 //! against schema and source; nothing else rests on them here.
@@ -231,7 +232,10 @@ impl Examiner for Auditor {
                 facts::fact(fact, scene);
             }
             Body::Decision(decision) => self.decision(record, decision, scene),
-            Body::Pinned(pinned) => self.policies.pin(record.stream(), pinned),
+            Body::Pinned(pinned) => {
+                self.policies.pin(record.stream(), pinned);
+                policies::content(pinned, scene, store)?;
+            }
             Body::Saved => evidence::saved(record, scene),
             Body::Noted => {}
         }

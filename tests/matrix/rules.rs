@@ -463,6 +463,24 @@ fn policy_parts_are_those_pinned() {
 }
 
 #[test]
+fn policy_files_that_a_pin_names_are_kept() {
+    let mut forge = Forge::new();
+    let place = forge.find(RecordKind::PolicyPinned, 0);
+    let digest = Domain::Payload.hash(b"rows");
+    forge.sheet(place).edit(|pinned: &mut PolicyPinned| {
+        let file = prospera::routing::pins::KeptFile { name: "t".into(), parts: vec![digest] };
+        pinned.files = vec![file];
+    });
+    let mut medium = Medium::of(forge.seal());
+    only(&matrix(&medium), &["/ssot/governance/policy/policy policy.content"]);
+    medium.payloads.insert(digest, b"rows"[..].into());
+    // The medium took over the payloads that evidence names; they are all there.
+    only(&matrix(&medium), &[]);
+    medium.payloads.insert(digest, b"other rows"[..].into());
+    only(&matrix(&medium), &["/ssot/governance/policy/policy policy.content"]);
+}
+
+#[test]
 fn policy_nothing_is_decided_under_no_policy() {
     let mut forge = Forge::new();
     let place = forge.find(RecordKind::PolicyPinned, 0);

@@ -2,7 +2,7 @@
 
 use alloc::collections::{BTreeMap, BTreeSet};
 
-use crate::digest::Digest;
+use crate::digest::{Digest, Domain};
 use crate::encode::{DecodeError, Reader, Writer};
 use crate::id::Name;
 use crate::routing::audit::memo::Memo;
@@ -10,6 +10,7 @@ use crate::routing::pins::{Pins, PolicyPinned};
 use crate::routing::router::POLICY;
 use crate::ssot::matrix::{Check, Rule, Scene};
 use crate::ssot::record::{StreamId, StreamKind};
+use crate::ssot::store::{Store, StoreError};
 
 /// What is in force, and what ever was.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -139,4 +140,23 @@ impl Policies {
         }
         Ok(policies)
     }
+}
+
+/// That the files a pin names are kept, and are those it names.
+pub(super) fn content<S: Store + ?Sized>(
+    pinned: &PolicyPinned,
+    scene: &mut Scene<'_, Memo>,
+    store: &S,
+) -> Result<(), StoreError> {
+    for file in &pinned.files {
+        for part in &file.parts {
+            let found = store.payload(part)?.map(|bytes| Domain::Payload.hash(&bytes));
+            if found != Some(*part) {
+                let expected = alloc::format!("`{}` as {part}", file.name);
+                let found = found.map_or_else(|| "none".into(), |f| alloc::format!("{f}"));
+                scene.fault(Rule::Content, expected, found);
+            }
+        }
+    }
+    Ok(())
 }
