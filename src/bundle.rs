@@ -91,7 +91,8 @@ mod gather;
 mod json;
 mod payload;
 mod seen;
-#[cfg(all(test, feature = "std"))]
+#[cfg(test)]
+#[cfg(feature = "std")]
 mod tests;
 mod verify;
 

@@ -354,7 +354,7 @@ fn what_was_moved_is_found_across_bundles() {
     fs::write(&middle, &bytes[..bytes.len() / 2]).unwrap();
     let found = check(place.path(), None).unwrap_err();
     assert_eq!(*found.finding().unwrap(), dropped(384, 512), "between two records");
-    fs::write(&middle, &bytes[..bytes.len() / 2 + 1]).unwrap();
+    fs::write(&middle, &bytes[..=(bytes.len() / 2)]).unwrap();
     let found = check(place.path(), None).unwrap_err();
     assert_eq!(found.finding().unwrap().kind(), "altered", "inside of one: {found}");
 }
