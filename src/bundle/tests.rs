@@ -244,9 +244,9 @@ fn every_part_must_be_there_and_nothing_else() {
 #[test]
 fn the_evidence_agrees_with_itself_and_the_log() {
     use BundleError as E;
+    type Case = (fn(&mut EvidenceBlock), fn(&BundleError) -> bool);
     let log = Log::new();
     let of = |change: fn(&mut EvidenceBlock)| log.evidence(change);
-    type Case = (fn(&mut EvidenceBlock), fn(&BundleError) -> bool);
     let cases: [Case; 22] = [
         (|b| b.intent = digest(9), |e| matches!(e, E::RoutingId { .. })),
         (|b| b.objective = Some(digest(9)), |e| matches!(e, E::RoutingId { .. })),

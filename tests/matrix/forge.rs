@@ -187,7 +187,6 @@ fn rename(body: &[u8], renamed: &HashMap<Digest, Digest>) -> Vec<u8> {
         }
     }
     if let (Some(before), Ok(mut after)) = (before, EvidenceBlock::from_canonical(&body))
-<<<<<<< Updated upstream
         && let (Some(objective), Some(id)) = (after.objective, after.routing_id)
     {
         let mut components = prospera::intent::RoutingComponents {
@@ -203,30 +202,10 @@ fn rename(body: &[u8], renamed: &HashMap<Digest, Digest>) -> Vec<u8> {
                 components.snapshot = after.snapshot;
                 after.routing_id = Some(components.id());
                 break;
-=======
-        && let (Some(objective), Some(id)) = (after.objective, after.routing_id) {
-            let mut components = prospera::intent::RoutingComponents {
-                intent: before.intent,
-                objective,
-                snapshot: before.snapshot,
-                flags: before.flags,
-                consensus: Consensus::NONE,
-            };
-            for votes in votes() {
-                components.consensus = votes;
-                if components.id() == id {
-                    components.snapshot = after.snapshot;
-                    after.routing_id = Some(components.id());
-                    break;
-                }
->>>>>>> Stashed changes
             }
         }
-<<<<<<< Updated upstream
         return after.to_canonical();
     }
-=======
->>>>>>> Stashed changes
     body
 }
 

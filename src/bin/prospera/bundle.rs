@@ -116,8 +116,8 @@ fn checkpoint(args: &BundleArgs, store: &RedbStore) -> Result<Note, Failure> {
     let origin = args.origin.as_deref().unwrap_or(signer.name().as_str());
     let origin = Origin::new(origin).map_err(Failure::new)?;
     let head = store.tree_head()?;
-    let signed = Checkpoint::new(origin, head.size, head.root).sign(&[&signer], SystemClock.now());
-    signed.map_err(|error| Failure::new(format!("the checkpoint cannot be signed: {error}")))
+    let note = Checkpoint::new(origin, head.size, head.root).sign(&[&signer], SystemClock.now());
+    note.map_err(|error| Failure::new(format!("the checkpoint cannot be signed: {error}")))
 }
 
 pub(crate) fn read(file: &Path) -> Result<Vec<u8>, Failure> {

@@ -81,12 +81,7 @@ pub(crate) fn run(args: &RouteArgs, out: &mut Out) -> Result<ExitCode, Failure> 
         let operator: PrincipalId = OPERATOR.parse()?;
         Router::new(opened.engines, opened.rules, store, clock, operator)?
     };
-    let router = if args.salted {
-        let seed = scenario.seed.as_deref().map(|seed| format!("salts/{seed}"));
-        router.salted(Salts::new(secret(seed.as_deref())?))
-    } else {
-        router
-    };
+    let router = if args.salted { salted(router, &scenario)? } else { router };
     let mut run = run::Run {
         router,
         sessions,
@@ -147,6 +142,11 @@ pub(crate) fn run(args: &RouteArgs, out: &mut Out) -> Result<ExitCode, Failure> 
         Format::Json => out.line(summary::json(&tally, &log))?,
     }
     Ok(if args.strict && !tally.all_allowed() { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
+fn salted(router: CliRouter, scenario: &scenario::Scenario) -> Result<CliRouter, Failure> {
+    let seed = scenario.seed.as_deref().map(|seed| format!("salts/{seed}"));
+    Ok(router.salted(Salts::new(secret(seed.as_deref())?)))
 }
 
 /// The time of the last record.

@@ -194,12 +194,12 @@ fn the_latest_sessions_count() {
 
 #[test]
 fn what_is_no_model_is_refused() {
+    type Change = &'static dyn Fn(&mut LinkageBuilder);
     let refused = |change: &dyn Fn(&mut LinkageBuilder)| {
         let mut builder = model();
         change(&mut builder);
         builder.build().unwrap_err()
     };
-    type Change = &'static dyn Fn(&mut LinkageBuilder);
     let cases: [(Change, &str); 10] = [
         (&|b| b.fields.clear(), "at least one field"),
         (&|b| b.fields.push(b.fields[0].clone()), "found `network` again"),

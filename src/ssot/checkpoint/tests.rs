@@ -36,7 +36,9 @@ fn slices(leaves: &[[u8; 32]]) -> Vec<&[u8]> {
 /// The checkpoint over leaves, signed by the log and others.
 fn signed(leaves: &[[u8; 32]], more: &[&Signer]) -> Note {
     let mut tree = Frontier::<Sha256>::new();
-    leaves.iter().for_each(|leaf| tree.push(leaf));
+    for leaf in leaves {
+        tree.push(leaf);
+    }
     let log = log();
     let signers: Vec<&Signer> = core::iter::once(&log).chain(more.iter().copied()).collect();
     Checkpoint::new(origin(), tree.size(), tree.root()).sign(&signers, NOW).unwrap()
@@ -151,7 +153,8 @@ fn groups_of_groups() {
     let signers: Vec<Signer> = (2..8).map(witness).collect();
     let mut file = format!("log {}\n", log().verifier().unwrap());
     for (name, signer) in ["X1", "X2", "X3", "Y1", "Y2", "Y3"].iter().zip(&signers) {
-        file += &format!("witness {name} {}\n", signer.verifier().unwrap());
+        let line = format!("witness {name} {}\n", signer.verifier().unwrap());
+        file.push_str(&line);
     }
     file += "group X-witnesses 2 X1 X2 X3\ngroup Y-witnesses any Y1 Y2 Y3\n\
              group X-and-Y all X-witnesses Y-witnesses\nquorum X-and-Y\n";
@@ -203,8 +206,8 @@ fn a_policy_file_says_which_line_is_wrong() {
     let named: Vec<u8> =
         [head.as_bytes(), b"group \xe2\x84\xaa\xff 1 A\nquorum \xe2\x84\xaa\xff\n"].concat();
     assert!(Policy::parse(&named).is_ok(), "names are bytes");
-    let many: String =
-        (0..=crate::limits::POLICY_ENTRIES).map(|n| format!("group G{n} any A\n")).collect();
+    let groups = (0..=crate::limits::POLICY_ENTRIES).map(|n| format!("group G{n} any A\n"));
+    let many = groups.collect::<Vec<_>>().concat();
     assert!(Policy::parse((head + &many).as_bytes()).is_err());
 }
 
