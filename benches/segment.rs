@@ -8,7 +8,7 @@
 //! outcomes; every digest that is written as it is counts as theirs. Each time is the median
 //! of nine runs.
 
-#![expect(clippy::unwrap_used, reason = "a benchmark fails by panicking")]
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a benchmark fails by panicking")]
 #![expect(clippy::cast_precision_loss, clippy::float_arithmetic, reason = "figures for people")]
 
 use std::collections::BTreeMap;

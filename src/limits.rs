@@ -48,6 +48,8 @@
 //! | [`MATRIX_OPEN`] | open questions, and unused decisions, of one subject | the oldest is let go; what rests on it is not checked | months of them; some 100 KB |
 //! | [`HOLDER_BYTES`] | bytes of the note beside a store | the rest is not read | four short lines, written by whoever holds the store |
 //! | [`NOTE_BYTES`] | bytes of a signed note | refused unread | 64 post-quantum signatures of 5 kB |
+//! | [`WITNESS_REQUEST_BYTES`] | bytes of what a witness is asked | refused unread | a note, and a proof of 63 hashes |
+//! | [`SEALED_BYTES`] | bytes of a record in a published log | the file is torn there | a body, a name and some numbers |
 //! | [`NOTE_SIGNATURES`] | signatures on a note | refused | four times what C2SP asks readers to take |
 //! | [`KEY_BYTES`] | bytes of a key's text | refused | an ML-DSA-44 key has 1.8 kB |
 //! | [`ORIGIN_BYTES`] | bytes of a log's origin | refused | the ML-DSA cosignature has one byte for its length |
@@ -170,6 +172,10 @@ pub const MATRIX_STATE_BYTES: usize = 1 << 30;
 pub const MATRIX_OPEN: usize = 1024;
 /// Largest signed note in bytes.
 pub const NOTE_BYTES: usize = 1 << 19;
+/// Longest request to a witness in bytes: a note and a proof.
+pub const WITNESS_REQUEST_BYTES: usize = NOTE_BYTES + 4096;
+/// More bytes than any record has: what stands before its body is a name and some numbers.
+pub const SEALED_BYTES: usize = RECORD_BYTES + NAME_BYTES + 256;
 /// Most signatures on one note.
 pub const NOTE_SIGNATURES: usize = 64;
 /// Longest text of a key that verifies or signs notes, in bytes.

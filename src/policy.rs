@@ -63,11 +63,13 @@ use crate::routing::{EngineSet, Pins, PolicyFiles, RoutingTable, Rules};
 use crate::safety::{Envelope, SafetySystem};
 use crate::value::Value;
 
+pub use kept::kept_version;
 pub use settings::RouterSettings;
 
 mod check;
 mod classifier;
 mod folder;
+mod kept;
 mod places;
 mod settings;
 #[cfg(test)]

@@ -194,6 +194,8 @@ const NO_BOUNDS: &[(&str, &str, &str)] = &[
     ("routing/router/attempt.rs", "MOST", "how much room is kept for the next route"),
     ("ssot/memory.rs", "SCRATCH_BYTES", "how much room is kept for the next batch"),
     ("ssot/redb/committer.rs", "GROUP_BYTES", "how work is grouped"),
+    ("ssot/tiles/import.rs", "COMMIT_BYTES", "how work is grouped"),
+    ("ssot/note/cosigned.rs", "NAME_BYTES", "what the message's byte for a length can say"),
 ];
 
 #[test]

@@ -120,14 +120,14 @@ fn salted_evidence_is_derived_again() {
     let (engines, rules, catalogue) = setup.into_parts().unwrap();
     let (store, clock) = (prospera::ssot::memory::MemoryStore::new(), SharedClock::new(BEGIN));
     let operator = "operator".parse().unwrap();
-    let router = Router::new(engines, rules, &store, clock, operator).unwrap();
-    let router = router.salted(prospera::commitment::Salts::new([3; 32]));
+    let plain = Router::new(engines, rules, &store, clock, operator).unwrap();
+    let router = plain.salted(prospera::commitment::Salts::new([3; 32]));
     let alice = session(&identity, "alice", "s-1", None, BEGIN).unwrap();
     let mut desk = router.open(alice).unwrap();
     for (kind, name) in [("note.read", "name"), ("note.write", "name"), ("payment.send", "to")] {
         let intent = catalogue.intent(request(kind, &[(name, "x".into())]).unwrap()).unwrap();
-        let routed = router.route(&mut desk, intent.into()).unwrap();
-        assert!(routed.evidence.salted);
+        let done = router.route(&mut desk, intent.into()).unwrap();
+        assert!(done.evidence.salted);
     }
     let odd = prospera::intent::Malformed {
         digest: prospera::digest::Domain::Malformed.hash(b"odd"),

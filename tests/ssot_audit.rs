@@ -7,7 +7,7 @@
 #![expect(clippy::unwrap_used, reason = "the helpers of tests, too, may end a test")]
 
 use std::io::{BufRead as _, BufReader, Write as _};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -55,8 +55,7 @@ fn service() {
                     let of = number % heads.len();
                     let id = stream(&format!("w{writer} {of}"));
                     let body = vec![1; number % 400];
-                    let draft =
-                        Draft::new(id.clone(), RecordKind::Outcome, Subsystem::Execution, body);
+                    let draft = Draft::new(id.clone(), RecordKind::Fact, Subsystem::Memory, body);
                     let batch =
                         Batch::new(Timestamp::default()).expect(id, heads[of]).append(draft);
                     let record = store.append(&batch).unwrap().records.remove(0);
@@ -180,18 +179,18 @@ fn an_auditor_reads_verifies_and_exports_while_the_service_writes() {
 }
 
 #[cfg(not(feature = "cli"))]
-fn by_the_command_line(_: &PathBuf, _: &Path, _: usize) {}
+fn by_the_command_line(_: &Path, _: &Path, _: usize) {}
 
 /// The same with the built program: a third process.
 #[cfg(feature = "cli")]
-fn by_the_command_line(published: &PathBuf, public: &Path, records: usize) {
+fn by_the_command_line(published: &Path, public: &Path, records: usize) {
     let run = |arguments: &[&std::ffi::OsStr]| {
         let done = Command::new(env!("CARGO_BIN_EXE_prospera")).args(arguments).output().unwrap();
         let text = |bytes| String::from_utf8(bytes).unwrap();
         (done.status.code(), text(done.stdout), text(done.stderr))
     };
     // The folder stands for the newest in it.
-    for place in [published.as_path(), public] {
+    for place in [published, public] {
         let (code, out, err) = run(&["verify".as_ref(), place.as_ref()]);
         assert_eq!(code, Some(0), "{out}{err}");
         assert!(out.contains(&format!("sound, {records} records")), "{out}");

@@ -17,7 +17,8 @@
 //! let _routed = world.router.route(&mut desk, intent)?;
 //!
 //! // This world was composed in code, so whoever replays it supplies its engines. A log that
-//! // was written under a policy folder keeps the files itself: `kept_version`.
+//! // was written under a policy folder keeps the files itself:
+//! // `prospera::policy::kept_version`.
 //! let replay = Replay::new(world.router.store(), |_| Ok(Setup::sample().unwrap().version().unwrap()));
 //! let report = replay.run(|_| {})?;
 //! assert!(report.is_same(), "{report:?}");
@@ -82,8 +83,6 @@ use crate::ssot::store::{Store, StoreError};
 use crate::ssot::verify::VerifyError;
 
 pub use report::{Difference, NotReplayable, Report, Tally};
-#[cfg(feature = "files")]
-pub use versions::kept_version;
 pub use versions::{Pinned, Version, VersionError, kept_files, versions};
 pub use what_if::{CHANGES_TOLD, Change, Changes, Fared, Ruling, Turn, WhatIf};
 

@@ -151,20 +151,20 @@ fn a_changed_policy_must_be_adopted() {
 #[test]
 fn a_second_writer_is_told_so() {
     let place = Place::with_starter();
-    let store = RedbStore::create(place.path("x.redb")).unwrap();
+    let held = RedbStore::create(place.path("x.redb")).unwrap();
     let run = place.run(&["route", "s", "--store", "x.redb"]).code(2);
-    let (error, help) = run.err.split_once('\n').unwrap();
+    let (error, advice) = run.err.split_once('\n').unwrap();
     let program = std::env::current_exe().unwrap();
     let program = program.file_name().unwrap().to_str().unwrap();
-    let process = std::process::id();
-    let held =
-        format!("error: the store `x.redb` is in use by `{program}`, process {process}, since 20");
-    assert!(error.starts_with(&held), "{error}");
+    let number = std::process::id();
+    let said =
+        format!("error: the store `x.redb` is in use by `{program}`, process {number}, since 20");
+    assert!(error.starts_with(&said), "{error}");
     assert_eq!(
-        help,
+        advice,
         "help: one process writes a store at a time: wait until it is done, or read a backup that it publishes\n"
     );
-    drop(store);
+    drop(held);
     place.run(&["route", "s", "--store", "x.redb"]).code(0);
 }
 

@@ -71,12 +71,12 @@ fn evidence_of_a_wrong_version() {
             open.timestamp = house.world.now();
             appended(&house, StreamKind::Routing, RecordKind::EvidenceBlock, open.to_canonical());
         }
-        body[0] = 2;
+        body[0] = 3;
         appended(&house, StreamKind::Routing, record, body.clone());
         let error = refuses(&house);
         let RouterError::Body { index, source } = &error else { panic!("{error}") };
         assert_eq!(*index, house.router.store().len().unwrap() - 1);
-        assert!(matches!(source, DecodeError::Tag { found: 2, offset: 0, .. }), "{source}");
+        assert!(matches!(source, DecodeError::Tag { found: 3, offset: 0, .. }), "{source}");
         // A desk that was open before does not go on either.
         let intent = house.world.numbered("s-1", "note.add", 2);
         let effects = house.world.effects.count();

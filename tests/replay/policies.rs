@@ -7,11 +7,11 @@ use prospera::id::{PrincipalId, SessionId, SubjectId};
 use prospera::identity::{HostClaims, PrincipalKind, Session, VerifiedClaims};
 use prospera::intent::intake::{Channel, native};
 use prospera::limits::Limits;
-use prospera::policy::{OpenPolicy, PolicyFolder};
+use prospera::policy::{OpenPolicy, PolicyFolder, kept_version};
 use prospera::provenance::{Label, Source};
 use prospera::risk::Risk;
 use prospera::routing::replay::{
-    NotReplayable, Replay, Report, VersionError, kept_files, kept_version, versions,
+    NotReplayable, Replay, Report, VersionError, kept_files, versions,
 };
 use prospera::routing::{Router, RouterError};
 use prospera::ssot::memory::MemoryStore;

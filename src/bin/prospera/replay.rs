@@ -2,8 +2,8 @@
 
 use std::process::ExitCode;
 
-use prospera::policy::{DefaultEngines, PolicyFolder};
-use prospera::routing::replay::{Pinned, Replay, Report, Version, VersionError, kept_version};
+use prospera::policy::{DefaultEngines, PolicyFolder, kept_version};
+use prospera::routing::replay::{Pinned, Replay, Report, Version, VersionError};
 use prospera::ssot::store::Store;
 
 use crate::args::{Format, ReplayArgs};

@@ -1,5 +1,4 @@
 //! Comparisons, models, scores and their record.
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
 use alloc::format;
 use alloc::string::ToString;

@@ -163,21 +163,3 @@ pub fn kept_files<S: Store + ?Sized>(
     }
     Ok(files)
 }
-
-/// The version that the log's own files make: what [`super::Replay`] is usually resolved
-/// with.
-///
-/// # Errors
-/// [`VersionError`].
-#[cfg(feature = "files")]
-pub fn kept_version<S: Store + ?Sized>(
-    store: &S,
-    pinned: &Pinned,
-) -> Result<Version<crate::policy::DefaultEngines>, VersionError> {
-    let files = kept_files(store, &pinned.pinned)?;
-    let read = crate::policy::PolicyFolder::of_files(&files);
-    read.and_then(crate::policy::PolicyFolder::for_replay).map_err(|error| VersionError::Unusable {
-        pins: pinned.pinned.pins.digest(),
-        why: error.to_string(),
-    })
-}

@@ -7,11 +7,8 @@ use std::path::PathBuf;
 use super::{TilesError, WIDTH};
 use crate::digest::{DIGEST_LEN, Digest};
 use crate::encode::Decode as _;
-use crate::limits::{NAME_BYTES, RECORD_BYTES};
+use crate::limits::{RECORD_BYTES, SEALED_BYTES};
 use crate::ssot::record::{Head, StreamId};
-
-/// More than any record has: what stands before its body is a name and some numbers.
-const RECORD_MOST: usize = RECORD_BYTES + NAME_BYTES + 256;
 
 /// Reads a number of bytes. `None`: the file ends before.
 fn take(file: &mut impl Read, bytes: &mut Vec<u8>, length: usize) -> io::Result<Option<()>> {
@@ -72,8 +69,8 @@ impl Records {
             return Ok(if empty { Found::End } else { Found::Torn });
         }
         let length = length.try_into().map_or(0, u32::from_be_bytes) as usize;
-        let whole = take(&mut self.file, bytes, length.min(RECORD_MOST))?;
-        if whole.is_none() || length > RECORD_MOST {
+        let whole = take(&mut self.file, bytes, length.min(SEALED_BYTES))?;
+        if whole.is_none() || length > SEALED_BYTES {
             self.left = 0;
             return Ok(Found::Torn);
         }

@@ -6,15 +6,12 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Args;
-use prospera::limits::NOTE_BYTES;
+use prospera::limits::WITNESS_REQUEST_BYTES;
 use prospera::ssot::checkpoint::{AddCheckpoint, Origin, Refusal, Seen, Witness, WitnessState};
 
 use super::{at, read, replace, signers, verifier};
 use crate::failure::Failure;
 use crate::out::Out;
-
-/// A request is a note and a proof.
-const REQUEST_BYTES: usize = NOTE_BYTES + 4096;
 
 #[derive(Debug, Args)]
 pub(crate) struct WitnessArgs {
@@ -40,7 +37,7 @@ pub(super) fn run(args: &WitnessArgs, out: &mut Out) -> Result<ExitCode, Failure
     let logs = args.logs.iter().map(|log| verifier(log)).collect::<Result<_, _>>()?;
     let bytes = if args.request == Path::new("-") {
         let mut bytes = Vec::new();
-        let most = REQUEST_BYTES as u64 + 1;
+        let most = WITNESS_REQUEST_BYTES as u64 + 1;
         std::io::stdin()
             .lock()
             .take(most)
@@ -48,7 +45,7 @@ pub(super) fn run(args: &WitnessArgs, out: &mut Out) -> Result<ExitCode, Failure
             .map_err(|error| Failure::new(format!("standard input cannot be read: {error}")))?;
         bytes
     } else {
-        read(&args.request, REQUEST_BYTES)?
+        read(&args.request, WITNESS_REQUEST_BYTES)?
     };
     let request = AddCheckpoint::parse(&bytes)
         .map_err(|error| Failure::new(format!("the request cannot be read: {error}")))?;
