@@ -10,7 +10,9 @@
 
 use std::num::NonZeroUsize;
 
+use prospera::routing::audit::Auditor;
 use prospera::routing::replay::{NotReplayable, Pinned, Replay, Report, Version, VersionError};
+use prospera::ssot::matrix::{Cell, Inspector, Made, Matrix, Options, State};
 use prospera::ssot::record::RecordKind;
 use prospera::ssot::store::Store;
 use prospera::testing::world::{DefaultEngines, Setup, World};
@@ -108,6 +110,20 @@ fn a_long_session_leaves_snapshots_that_are_derived_again() {
     let _routed = world.router.route(&mut later, intent.into()).unwrap();
     let report = same(&world);
     assert_eq!(report.kinds[&RecordKind::Snapshot].same, 2, "{report:#?}");
+
+    // A walk of the log cannot make them again for want of the rules; the replay has.
+    let store = world.router.store();
+    let mut inspector = Inspector::new(Auditor::new());
+    inspector.run(store, &Options::default(), |_| {}).unwrap();
+    let at = prospera::time::Timestamp::from_millis(1);
+    let mut matrix = inspector.matrix(store, Made { at, by: "a test".into() }).unwrap();
+    let open = |matrix: &Matrix| {
+        let cells = matrix.rows().iter().flat_map(|row| &row.cells);
+        cells.filter(|cell| matches!(cell, Cell::NotChecked { .. })).count()
+    };
+    assert!(open(&matrix) > 0, "{matrix:?}");
+    assert!(report.lay_over(store, &mut matrix).unwrap());
+    assert_eq!((open(&matrix), matrix.verdict()), (0, State::Sound), "{matrix:?}");
 }
 
 /// Salts are kept with what they hide: what is erased later is replayed until then.

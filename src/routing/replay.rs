@@ -93,6 +93,7 @@ use tape::{Dial, Tape};
 mod asked;
 mod derive;
 mod feed;
+mod laid;
 mod past;
 mod report;
 mod tape;

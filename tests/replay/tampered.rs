@@ -5,7 +5,9 @@ use prospera::digest::Digest;
 use prospera::memory::NewFact;
 use prospera::provenance::{Label, Source};
 use prospera::risk::Risk;
+use prospera::routing::audit::Auditor;
 use prospera::routing::evidence::{EvidenceBlock, Outcome};
+use prospera::ssot::matrix::{Inspector, Made, Options, Rule};
 use prospera::ssot::memory::MemoryStore;
 use prospera::ssot::record::{Draft, Head, Record, RecordKind};
 use prospera::ssot::store::{Batch, Store};
@@ -131,6 +133,35 @@ fn a_verdict_that_was_changed_is_named_with_its_layer() {
     assert_eq!((&*found.field, found.kind), ("verdict", evidence));
     assert_eq!((&*found.expected, &*found.found), ("step-up", "deny"));
     assert!(found.to_string().contains("/ssot/intent/routing/s-1"), "{found}");
+}
+
+/// PLAN-8.5: what a replay found stands in the Integrity Matrix, in the cell it belongs to.
+#[test]
+fn what_differs_is_laid_over_the_matrix() {
+    let made = || Made { at: prospera::time::Timestamp::from_millis(1), by: "a test".into() };
+    let matrix = |store: &MemoryStore| {
+        let mut inspector = Inspector::new(Auditor::new());
+        inspector.run(store, &Options::default(), |_| {}).unwrap();
+        inspector.matrix(store, made()).unwrap()
+    };
+    let world = log();
+    let sound = forged(world.router.store(), |_, body| Some(body));
+    let mut laid = matrix(&sound);
+    let walked = laid.verdict();
+    replayed(&sound, 1).lay_over(&sound, &mut laid).unwrap();
+    assert_eq!(laid.verdict(), walked, "nothing is wrong with it");
+
+    // A risk that no walk can know to be another one.
+    let change = |block: &mut EvidenceBlock| block.risk = Risk::from_ppm(1).unwrap();
+    let store = forged(world.router.store(), changing(RecordKind::EvidenceBlock, 1, change));
+    let mut laid = matrix(&store);
+    let report = replayed(&store, 1);
+    assert!(report.lay_over(&store, &mut laid).unwrap());
+    let faults = laid.faults();
+    let (stream, fault) = faults.iter().find(|(_, fault)| fault.rule == Rule::Rederived).unwrap();
+    assert_eq!(stream.to_string(), "/ssot/intent/routing/s-1");
+    assert_eq!(Some(fault.index), report.first.map(|first| first.index));
+    assert!(fault.expected.starts_with("risk "), "{fault:?}");
 }
 
 #[test]

@@ -6,7 +6,9 @@ use std::process::ExitCode;
 
 use clap::Args;
 use prospera::limits::MATRIX_STATE_BYTES;
+use prospera::policy::kept_version;
 use prospera::routing::audit::Auditor;
+use prospera::routing::replay::{Pinned, Replay, Tally};
 use prospera::ssot::matrix::{
     Checkpoint, Inspector, Made, Options, PageOptions, State, TableOptions,
 };
@@ -38,6 +40,10 @@ pub(crate) struct MatrixArgs {
     /// Also writes its canonical bytes: what can be recorded or signed.
     #[arg(long, value_name = "FILE")]
     canonical: Option<PathBuf>,
+    /// Also derives every record again, as `prospera replay` does, from the policies that the
+    /// log keeps. Always reads the whole log.
+    #[arg(long)]
+    replay: bool,
     /// Holds the log against a tree head that was remembered elsewhere.
     #[arg(long, value_name = "SIZE:ROOT", value_parser = checkpoint)]
     checkpoint: Option<Checkpoint>,
@@ -74,7 +80,15 @@ pub(crate) fn run(args: &MatrixArgs, out: &mut Out) -> Result<ExitCode, Failure>
     bar.finish_and_clear();
     let run = run?;
     let made = Made { at: CliClock::at(args.now).now(), by: MADE_BY.into() };
-    let matrix = inspector.matrix(&store, made)?;
+    let mut matrix = inspector.matrix(&store, made)?;
+    let derived = if args.replay {
+        let replay = Replay::new(&store, |pinned: &Pinned| kept_version(&store, pinned));
+        let report = replay.run(|_| {})?;
+        report.lay_over(&store, &mut matrix)?;
+        Some(report)
+    } else {
+        None
+    };
     if let Some(path) = &args.state {
         write(path, &inspector.save())?;
     }
@@ -105,6 +119,12 @@ pub(crate) fn run(args: &MatrixArgs, out: &mut Out) -> Result<ExitCode, Failure>
             format!("not the log that was checked before: all {} records checked again", run.to)
         };
         out.line(how)?;
+    }
+    if let Some(report) = derived {
+        let Tally { same, differ, not_replayable: not } = report.all();
+        let total = report.all().total();
+        let said = format!("{same} the same, {differ} differ, {not} not replayable");
+        out.line(format!("{total} records derived again: {said}"))?;
     }
     let unsound = matrix.verdict() == State::Unsound;
     Ok(if unsound { ExitCode::FAILURE } else { ExitCode::SUCCESS })
