@@ -63,6 +63,34 @@ fn a_log_is_published_verified_and_read_back() {
     assert!(refused.err.starts_with("error: "), "{}", refused.err);
 }
 
+/// A salted payload is held against what its digest commits to, not against its own hash.
+#[test]
+fn a_salted_log_is_published_and_read_back() {
+    let place = Place::new();
+    place.run(&["route", &example("office"), "--store", "o.redb", "--salted"]).code(0);
+    place.run(&["log", "key", "log.key", "--name", "example.com/office"]).code(0);
+    place.run(&EXPORT).code(0);
+    let sound = place.run(&VERIFY).code(0).out;
+    assert!(sound.contains("payloads are those of their digests"), "{sound}");
+    place.run(&["log", "import", "www", "copy.redb", "--key", "log.key.pub"]).code(0);
+    let copy = place.run(&["verify", "copy.redb"]).code(0).out;
+    assert!(copy.contains("payloads are those the evidence names"), "{copy}");
+    let folder = place.path("www/payloads");
+    let bundle = walk(&folder);
+    let mut bytes = fs::read(&bundle).unwrap();
+    let last = bytes.len() - 1;
+    bytes[last] ^= 1;
+    fs::write(&bundle, bytes).unwrap();
+    let caught = place.run(&VERIFY).code(1);
+    assert!(caught.out.contains("a payload of record "), "{}{}", caught.out, caught.err);
+}
+
+/// The first file under a folder.
+fn walk(folder: &std::path::Path) -> std::path::PathBuf {
+    let entry = fs::read_dir(folder).unwrap().next().unwrap().unwrap().path();
+    if entry.is_dir() { walk(&entry) } else { entry }
+}
+
 #[test]
 fn what_a_log_is_caught_at_is_said() {
     let place = office();

@@ -158,6 +158,15 @@ pub fn named(bytes: &[u8], digests: &mut Vec<Digest>) {
     }
 }
 
+/// Whether bytes that are kept are a salt and the plain bytes of an intent, an objective or
+/// an output that this digest commits to: what is asked of a published log's payloads
+/// (`ssot::tiles::Folder::salted`).
+pub fn is_salted(digest: &Digest, kept: &[u8]) -> bool {
+    let parts = [Part::Intent, Part::Objective, Part::Output];
+    let mut parts = parts.into_iter().map(|part| Named::of(part, *digest, true));
+    *digest != Digest::ZERO && parts.any(|named| named.hash(kept) == *digest)
+}
+
 /// What [`verify_payloads`] saw.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct PayloadReport {

@@ -24,12 +24,27 @@ pub(super) enum Kind {
 #[derive(Debug, Clone)]
 pub struct Folder {
     place: PathBuf,
+    salted: fn(&Digest, &[u8]) -> bool,
 }
 
 impl Folder {
     /// The log in this folder; nothing is read yet.
     pub fn new(place: &Path) -> Self {
-        Self { place: place.to_path_buf() }
+        Self { place: place.to_path_buf(), salted: |_, _| false }
+    }
+
+    /// Asks this of payloads whose bytes have not their digest: whether they are what the
+    /// digest commits to. `routing::payloads::is_salted` knows the salted payloads of
+    /// routes; without it a log that has some is not sound.
+    #[must_use]
+    pub fn salted(mut self, commits: fn(&Digest, &[u8]) -> bool) -> Self {
+        self.salted = commits;
+        self
+    }
+
+    /// Whether a digest commits to bytes that are not hashed as they are.
+    pub(super) fn commits(&self, digest: &Digest, kept: &[u8]) -> bool {
+        (self.salted)(digest, kept)
     }
 
     /// The folder.

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
-use prospera::routing::payloads::named;
+use prospera::routing::payloads::{is_salted, named};
 use prospera::ssot::checkpoint::{Origin, Policy};
 use prospera::ssot::note::Signer;
 use prospera::ssot::redb::RedbStore;
@@ -131,7 +131,7 @@ pub(super) fn export(args: &ExportArgs, out: &mut Out) -> Result<ExitCode, Failu
 pub(super) fn import_to(args: &ImportArgs, out: &mut Out) -> Result<ExitCode, Failure> {
     let policy = args.trust.policy()?;
     let remembered = recall(args.remember.as_deref(), &policy)?;
-    let folder = Folder::new(&args.folder);
+    let folder = Folder::new(&args.folder).salted(is_salted);
     // Before there is a store: a log that is not sound leaves nothing behind.
     let quiet = &mut |_, _| ();
     if let Err(error) = prospera::ssot::tiles::verify(&folder, &policy, remembered.as_ref(), quiet)

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use clap::Args;
 use prospera::limits::NOTE_BYTES;
+use prospera::routing::payloads::is_salted;
 use prospera::ssot::checkpoint::{Advance, Policy, Trusted};
 use prospera::ssot::merkle::head_at;
 use prospera::ssot::tiles::{Folder, against, verify};
@@ -35,7 +36,7 @@ pub(super) fn run(args: &VerifyArgs, out: &mut Out) -> Result<ExitCode, Failure>
         return store(args, &policy, out);
     }
     let remembered = recall(args.remember.as_deref(), &policy)?;
-    let folder = Folder::new(&args.log);
+    let folder = Folder::new(&args.log).salted(is_salted);
     let bar = progress(Some(0), "verifying");
     let audited = verify(&folder, &policy, remembered.as_ref(), &mut |done, of| {
         bar.set_length(of);
