@@ -18,7 +18,7 @@
 //! | bytes | field |
 //! |---|---|
 //! | 1 | version, always 1 |
-//! | 1 | [`StreamKind`](crate::ssot::record::StreamKind) of its stream |
+//! | 1 | [`StreamKind`] of its stream |
 //! | n | the state, in the form of the room that the stream belongs to |
 //!
 //! An audience's state is in [`crate::audience::any::AudienceSnapshot`], a session's in

@@ -16,7 +16,7 @@
 //! until the full one is there. A file never changes once it is there, but for
 //! `checkpoint`; each is written beside its place and moved there.
 //!
-//! [`write`] publishes what a store has, [`verify`] believes a folder as far as it proves
+//! [`write()`] publishes what a store has, [`verify`] believes a folder as far as it proves
 //! itself, [`import`] makes a store of one again. All three take a constant amount of
 //! memory; only the ends of up to 131,072 streams are held at a time.
 //!

@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `u` | all pairs of a random sample of subjects, one random session of each: two different people, compared by chance |
 //! | shares of values | the same sample: how many of the subjects have the value |
-//! | `m`, prior | each session with the ones before it of its subject ([`em`]) |
+//! | `m`, prior | each session with the ones before it of its subject (expectation and maximization) |
 //!
 //! The share of matches that is found is not taken for a prior as it is: of a log in which
 //! nothing was ever stolen it is one, to ten digits, and no evidence would weigh against it.
