@@ -24,6 +24,14 @@ fn every_size_to_three_hundred() {
     }
 }
 
+/// Of two trees without leaves the root of each is known, of others only the older one's.
+#[test]
+fn an_empty_tree_has_one_root() {
+    let edits = [TreeEdit::Root(170), TreeEdit::Seed(3)];
+    tree_is_the_naive_one::<Sha256>(&[], 0, 0, &edits).unwrap();
+    tree_is_the_naive_one::<Sha256>(&[b"one"], 0, 0, &edits).unwrap();
+}
+
 #[test]
 fn the_seeds_of_the_fuzz_target_hold() {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/fuzz/corpus/tree");

@@ -131,7 +131,9 @@ fn changed_consistency<H: TreeHash>(
         apply(*edit, &mut changed.path, &mut changed.old, &mut old_root, &mut root);
         let before = usize::try_from(changed.old).ok().and_then(|old| leaves.get(..old));
         let holds = before.is_some_and(|before| {
-            (before.is_empty() || root == naive::root::<H>(leaves))
+            // Of a newer root nothing is known where there was nothing before.
+            let free = before.is_empty() && !leaves.is_empty();
+            (free || root == naive::root::<H>(leaves))
                 && old_root == naive::root::<H>(before)
                 && changed.path == naive::consistency::<H>(before.len(), leaves)
         });
