@@ -1,3 +1,5 @@
+use alloc::borrow::ToOwned as _;
+
 use proptest::prelude::*;
 
 use super::*;

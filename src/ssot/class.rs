@@ -383,6 +383,8 @@ impl Disclosure {
 
 #[cfg(test)]
 mod tests {
+    use alloc::string::ToString as _;
+
     use super::*;
     use crate::encode::Decode as _;
 

@@ -231,4 +231,5 @@ fn misplaced(record: &Record) -> SnapshotError {
 }
 
 #[cfg(test)]
+#[cfg(feature = "std")]
 mod tests;
