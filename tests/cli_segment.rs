@@ -44,6 +44,8 @@ fn a_log_is_packed_verified_and_unpacked_again() {
     let (code, again) = prospera(folder, &["verify", "again.redb"]);
     assert_eq!((code, last(&again)), (0, last(&sound)));
     assert_eq!(again.lines().nth(1), sound.lines().nth(1), "the payloads came along");
+    let (code, derived) = prospera(folder, &["replay", "again.redb", "--strict"]);
+    assert_eq!(code, 0, "with the policies it was decided under: {derived}");
     // A changed file is no segment any more.
     let place = folder.join("cold/segment-00000000000000000000.pseg");
     let mut bytes = fs::read(&place).unwrap();

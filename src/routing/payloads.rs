@@ -19,6 +19,7 @@ use crate::digest::{Digest, Domain};
 use crate::encode::{Decode as _, DecodeError};
 use crate::intent::fields;
 use crate::routing::evidence::{EvidenceBlock, Outcome};
+use crate::routing::pins::{PolicyPinned, digest_of};
 use crate::ssot::record::{Record, RecordKind};
 use crate::ssot::store::{Store, StoreError};
 use crate::ssot::verify::RecordView;
@@ -31,7 +32,7 @@ pub enum PayloadError {
     /// The bytes kept are not those the evidence names.
     #[error("the {what} that is kept was changed: expected {expected}, found {found}")]
     Changed {
-        /// `intent`, `objective` or `output`.
+        /// `intent`, `objective`, `output` or `policy file`.
         what: &'static str,
         /// The digest in the evidence.
         expected: Digest,
@@ -152,9 +153,10 @@ pub(crate) fn value_of(part: Part, plain: &[u8]) -> Result<Value, DecodeError> {
 /// Appends the digests of the payloads that a record names, by its canonical bytes; none
 /// where it cannot be read.
 pub fn named(bytes: &[u8], digests: &mut Vec<Digest>) {
-    let mut own = Vec::new();
-    if names(0, bytes, &mut own).is_ok() {
+    let (mut own, mut policies) = (Vec::new(), Vec::new());
+    if names(0, bytes, &mut own, &mut policies).is_ok() {
         digests.extend(own.iter().map(|(_, name)| name.digest));
+        digests.extend(policies.iter().map(|(_, part)| part));
     }
 }
 
@@ -170,9 +172,10 @@ pub fn is_salted(digest: &Digest, kept: &[u8]) -> bool {
 /// What [`verify_payloads`] saw.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct PayloadReport {
-    /// Payloads that are those the evidence names.
+    /// Payloads that are those the evidence names, and the parts of policy files that pins
+    /// name.
     pub sound: u64,
-    /// Payloads that the evidence names and that are not kept any more.
+    /// Payloads that are named and not kept any more.
     pub erased: u64,
 }
 
@@ -191,14 +194,16 @@ const STAGED: usize = 1024;
 pub fn verify_payloads<S: Store + ?Sized>(store: &S) -> Result<PayloadReport, (u64, PayloadError)> {
     let mut report = PayloadReport::default();
     let mut next = 0;
-    let mut named = Vec::new();
+    let (mut named, mut policies) = (Vec::new(), Vec::new());
     loop {
         let start = next;
         let mut unread = None;
         named.clear();
+        policies.clear();
         let scanned = store.scan(start, PIECE, &mut |bytes, _| {
             if unread.is_none() {
-                unread = names(next, bytes, &mut named).err().map(|error| (next, error));
+                let read = names(next, bytes, &mut named, &mut policies);
+                unread = read.err().map(|error| (next, error));
             }
             next = next.saturating_add(1);
         });
@@ -212,6 +217,10 @@ pub fn verify_payloads<S: Store + ?Sized>(store: &S) -> Result<PayloadReport, (u
                     report.add(1, usize::from(kept.is_some()));
                 }
             }
+        }
+        for &(index, part) in &policies {
+            let sound = policy_part(store, part).map_err(|error| (index, error))?;
+            report.add(1, usize::from(sound));
         }
         if let Some(error) = unread {
             return Err(error);
@@ -267,11 +276,22 @@ impl Named {
     }
 }
 
-/// Appends what a record names.
+/// Whether a part of a policy file is kept, once it is held against its digest.
+fn policy_part<S: Store + ?Sized>(store: &S, expected: Digest) -> Result<bool, PayloadError> {
+    let Some(bytes) = store.payload(&expected)? else { return Ok(false) };
+    match digest_of(&bytes) {
+        found if found == expected => Ok(true),
+        found => Err(PayloadError::Changed { what: "policy file", expected, found }),
+    }
+}
+
+/// Appends what a record names: payloads of routes, and parts of policy files, which are
+/// never erased.
 pub(super) fn names(
     index: u64,
     bytes: &[u8],
     named: &mut Vec<(u64, Named)>,
+    policies: &mut Vec<(u64, Digest)>,
 ) -> Result<(), PayloadError> {
     let unread = |source| PayloadError::Body { index, source };
     let Some(view) = RecordView::of(bytes).filter(|view| view.stream().is_some()) else {
@@ -285,6 +305,11 @@ pub(super) fn names(
         RecordKind::Outcome => {
             let outcome = Outcome::from_canonical(view.body).map_err(unread)?;
             named.extend(Named::by_outcome(&outcome).map(|name| (index, name)));
+        }
+        RecordKind::PolicyPinned => {
+            let pinned = PolicyPinned::from_canonical(view.body).map_err(unread)?;
+            let parts = pinned.files.iter().flat_map(|file| &file.parts);
+            policies.extend(parts.map(|part| (index, *part)));
         }
         _ => {}
     }

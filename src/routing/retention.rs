@@ -139,7 +139,8 @@ fn piece<S: Store + ?Sized>(store: &S, from: u64) -> Result<Piece, PayloadError>
         let index = from.saturating_add(piece.read);
         piece.read = piece.read.saturating_add(1);
         let Some(at) = RecordView::of(bytes).map(|view| view.timestamp) else { return };
-        if let Err(error) = names(index, bytes, &mut own) {
+        // A policy file has no end of life: what was decided under it is derived from it.
+        if let Err(error) = names(index, bytes, &mut own, &mut Vec::new()) {
             failed.get_or_insert(error);
         }
         piece.named.extend(own.drain(..).map(|(index, named)| (index, named, at)));

@@ -69,6 +69,7 @@ impl Shape for Bodies {
             RecordKind::SessionOpened => opening(body, &mut marks),
             RecordKind::GovernanceDecision => decision(body, &mut marks),
             RecordKind::AudienceEvent => event(body, &mut marks),
+            RecordKind::PolicyPinned => pinned(body, &mut marks),
             RecordKind::EnvelopeBlock | RecordKind::ConstitutionalCheck => {
                 marks.push(Mark::Digest(2));
                 Ok(())
@@ -197,6 +198,28 @@ fn decision(body: &[u8], marks: &mut Vec<Mark>) -> Result<(), DecodeError> {
     input.raw(16)?;
     marks.push(Mark::Digest(input.offset()));
     input.digest().map(drop)
+}
+
+/// The parts of the files that a pin keeps stand last, file by file.
+fn pinned(body: &[u8], marks: &mut Vec<Mark>) -> Result<(), DecodeError> {
+    let mut input = Reader::new(body);
+    if input.u8()? != 2 {
+        return Ok(());
+    }
+    input.value::<PrincipalId>()?;
+    for _ in 0..input.count(4 + DIGEST_LEN)? {
+        input.value::<Name>()?;
+        marks.push(Mark::Digest(input.offset()));
+        input.digest()?;
+    }
+    for _ in 0..input.count(8)? {
+        input.text()?;
+        for _ in 0..input.count(DIGEST_LEN)? {
+            marks.push(Mark::Payload(input.offset(), PayloadOf::Policy));
+            input.digest()?;
+        }
+    }
+    Ok(())
 }
 
 fn event(body: &[u8], marks: &mut Vec<Mark>) -> Result<(), DecodeError> {

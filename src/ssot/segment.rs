@@ -16,13 +16,16 @@
 //! | `previous` of a record | the digest of the stream's record before it in the block |
 //! | an outcome's evidence, a decision's record | the digest of an earlier record of the block |
 //! | a Routing ID | a function of the body's other fields ([`Shape::derive`]) |
-//! | the hash of an intent, an objective, an output | the digest of the payload, which is kept beside |
+//! | the hash of an intent, an objective, an output, a part of a policy file | the digest of the payload, which is kept beside |
 //! | pins, snapshots, a policy's digest | the same as many others: one of the segment's table |
 //!
 //! What is left is written as it is (a token's tag, and the hash of a payload that was
 //! erased). A record whose digests are taken out is its *row*; rows of one class of a block
 //! are compressed together by zstd with the dictionary of their class. A record that cannot
 //! be made from its row again is kept whole.
+//!
+//! Salted payloads ([`crate::commitment`]) are not packed: their digests are no hashes of what
+//! is kept. They stay with the live store, and what is unpacked lacks them as if erased.
 //!
 //! Dictionaries are trained on rows ([`train`]) and kept once, in a file of their own that is
 //! named by its digest; a segment names those it needs.
@@ -76,7 +79,8 @@
 //! A frame whose bytes are as many as its size is not compressed. Where the first record of
 //! a stream in the block is not the stream's first, the digest that it follows is used
 //! before those of its own row. Payloads are a varint length and the bytes, one after
-//! another; intents and objectives are of class intent, outputs of class execution. The row
+//! another; intents and objectives are of class intent, outputs of class execution, policy files
+//! of class governance. The row
 //! of a record kept whole is the stream's number and its bytes, in the frame of class audit.
 //!
 //! Row:
@@ -97,7 +101,7 @@
 //! | 1 | 32 bytes: what the record follows | |
 //! | 2 | 16 bytes: the beginning of what it follows | |
 //! | 3 | 8 bytes: its time | |
-//! | 4 | 32 bytes: digest of a payload of the block | which payload × 4 + domain (0 intent, 1 objective, 2 output) |
+//! | 4 | 32 bytes: digest of a payload of the block | which payload × 4 + domain (0 intent, 1 objective, 2 output, 3 policy file) |
 //! | 5 | 32 bytes: what [`Shape::derive`] says | its hint |
 //! | 6 | 32 bytes: digest of an earlier record of the block | how far before |
 //! | 7 | 32 bytes: of the digest table | which |

@@ -57,7 +57,8 @@ pub(crate) struct PackArgs {
     /// Records of a block, which is unpacked to read any of them.
     #[arg(long, value_name = "N", default_value_t = 64)]
     block: usize,
-    /// Leaves payloads out: records then keep their hashes.
+    /// Leaves payloads out: records then keep their hashes. Salted ones (`route --salted`)
+    /// are always left out, and stay with the store.
     #[arg(long)]
     no_payloads: bool,
     /// Packs only records that are old enough at this time to leave the store:

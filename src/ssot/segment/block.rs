@@ -24,6 +24,7 @@ pub(super) const fn class_of(of: PayloadOf) -> StateClass {
     match of {
         PayloadOf::Intent | PayloadOf::Objective => StateClass::Intent,
         PayloadOf::Output => StateClass::Execution,
+        PayloadOf::Policy => StateClass::Governance,
     }
 }
 

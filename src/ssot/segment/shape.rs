@@ -13,11 +13,13 @@ pub enum PayloadOf {
     Objective,
     /// The canonical bytes of an output.
     Output,
+    /// A part of a policy file.
+    Policy,
 }
 
 impl PayloadOf {
     /// All of them, in the order of their numbers.
-    pub(super) const ALL: [Self; 3] = [Self::Intent, Self::Objective, Self::Output];
+    pub(super) const ALL: [Self; 4] = [Self::Intent, Self::Objective, Self::Output, Self::Policy];
 
     /// The domain.
     pub const fn domain(self) -> Domain {
@@ -25,6 +27,7 @@ impl PayloadOf {
             Self::Intent => Domain::Intent,
             Self::Objective => Domain::Objective,
             Self::Output => Domain::Output,
+            Self::Policy => Domain::Payload,
         }
     }
 }
