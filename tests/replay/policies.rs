@@ -10,6 +10,7 @@ use prospera::limits::Limits;
 use prospera::policy::{OpenPolicy, PolicyFolder, kept_version};
 use prospera::provenance::{Label, Source};
 use prospera::risk::Risk;
+use prospera::routing::payloads::{PayloadError, verify_payloads};
 use prospera::routing::replay::{
     NotReplayable, Replay, Report, VersionError, kept_files, versions,
 };
@@ -189,6 +190,9 @@ fn a_kept_file_that_was_changed_or_is_gone_is_named_with_its_digest() {
     assert!(matches!(&error, VersionError::Missing { file, part: missing, .. }
         if &**file == "table.toml" && *missing == part));
     assert!(report.versions[0].contains(&part.to_string()), "{:?}", report.versions);
+    // That log has no payload but the files; one part is not there.
+    let parts: usize = pinned.files.iter().map(|file| file.parts.len()).sum();
+    assert_eq!(verify_payloads(&gone).unwrap().sound, parts as u64 - 1);
 
     let changed = without_parts(&log, |name| {
         let mut bytes = read(name);
@@ -201,6 +205,12 @@ fn a_kept_file_that_was_changed_or_is_gone_is_named_with_its_digest() {
     let first = report.first.clone().unwrap();
     assert_eq!(first.kind, RecordKind::PolicyPinned);
     assert!(first.found.contains("`table.toml` was changed"), "{first}");
+    let (index, error) = verify_payloads(&changed).unwrap_err();
+    assert!(
+        matches!(error, PayloadError::Changed { what: "policy file", expected, .. }
+        if index == 0 && expected == part),
+        "{error}"
+    );
 }
 
 #[test]

@@ -25,8 +25,8 @@ use crate::identity::{IdentityEngine, IdentityScore, Session, SessionOpened, Sta
 use crate::routing::desk::Streams;
 use crate::routing::engines::Engines;
 use crate::ssot::record::{Draft, Head, Record, RecordKind, StreamId, StreamKind};
-use crate::ssot::store::Store;
-use crate::ssot::verify::replay;
+use crate::ssot::store::{Store, StoreError};
+use crate::ssot::verify::{replay, replay_from};
 use crate::time::Clock;
 
 /// How many earlier sessions are looked at for each that counts.
@@ -64,16 +64,25 @@ impl<E: Engines, S: Store, C: Clock> Router<E, S, C> {
         if wanted == 0 {
             return Ok((self.store().head(&streams.subject)?, None));
         }
-        let mut head = Head::EMPTY;
-        let mut latest = alloc::collections::VecDeque::new();
-        for record in replay(self.store(), &streams.subject)? {
+        // A subject may have any number of sessions: only the last ones are read, from the
+        // one whose link says what stands before.
+        let (stream, head) = (&streams.subject, self.store().head(&streams.subject)?);
+        let from = head.length().saturating_sub(wanted.saturating_mul(LOOKED_AT) as u64);
+        let before = match self.store().read_stream(stream, from, 1)?.first() {
+            Some(first) if from > 0 => {
+                let first = Record::decode_sealed(&first.bytes)
+                    .map_err(|source| StoreError::Record { index: from, source })?;
+                Head::new(from, first.previous())
+            }
+            _ => Head::EMPTY,
+        };
+        let mut latest: Vec<Record> = Vec::new();
+        let mut end = before;
+        for record in replay_from(self.store(), stream, before)? {
             let record = record?;
-            head = record.head();
+            end = record.head();
             if record.kind() == RecordKind::SessionOpened {
-                if latest.len() == wanted.saturating_mul(LOOKED_AT) {
-                    latest.pop_front();
-                }
-                latest.push_back(record);
+                latest.push(record);
             }
         }
         let mut earlier: Vec<SessionOpened> = Vec::new();
@@ -102,7 +111,7 @@ impl<E: Engines, S: Store, C: Clock> Router<E, S, C> {
             let body = score.to_canonical();
             Draft::new(stream, RecordKind::IdentityScored, Subsystem::Identity, body)
         });
-        Ok((head, draft))
+        Ok((end, draft))
     }
 
     /// What still speaks against a session since it was opened.
